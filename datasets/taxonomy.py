@@ -1,0 +1,104 @@
+"""The classes of a project, with their ids pinned to the project's order.
+
+COCO category ids are 1-based in that order; YOLO ids are those minus one, over the rectangles alone.
+"""
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from datasets.errors import UnknownCategory
+
+Kind = Literal["rectangle", "tag"]
+
+
+class Settings(BaseModel):
+    """Base of every part of the project file: unknown keys are refused, values never change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def validation_problems(error: ValidationError) -> list[str]:
+    """What is wrong with data from outside, each as `place: problem`."""
+    return [
+        f"{'.'.join(str(part) for part in entry['loc']) or 'the top level'}: "
+        + ("has to be a mapping" if entry["type"] == "model_type" else entry["msg"].removeprefix("Value error, "))
+        for entry in error.errors(include_url=False)
+    ]
+
+
+class Category(Settings):
+    """One class: `rectangle` marks a part of the image, `tag` the image as a whole."""
+
+    name: str = Field(min_length=1)
+    kind: Kind = "rectangle"
+    aliases: tuple[str, ...] = ()
+
+
+class Taxonomy(Settings):
+    """The ordered classes of a project.
+
+    Raises:
+        ValueError: two classes share a name or an alias.
+    """
+
+    categories: tuple[Category, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _names_are_unique(self) -> Self:
+        names = [name for category in self.categories for name in (category.name, *category.aliases)]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"class names and aliases must be unique, these are not: {', '.join(twice)}")
+        return self
+
+    @cached_property
+    def _id_of(self) -> dict[str, int]:
+        return {
+            name: category_id
+            for category_id, category in enumerate(self.categories, start=1)
+            for name in (category.name, *category.aliases)
+        }
+
+    def category_id(self, name: str) -> int:
+        """The COCO id (1-based) of a class or alias. Raises UnknownCategory."""
+        try:
+            return self._id_of[name]
+        except KeyError:
+            raise UnknownCategory(f"class {name!r} is not in the project; its classes are {self.names()}") from None
+
+    def has(self, name: str) -> bool:
+        return name in self._id_of
+
+    def name(self, category_id: int) -> str:
+        """The name of a COCO category id."""
+        return self.categories[category_id - 1].name
+
+    def names(self, kind: Kind | None = None) -> list[str]:
+        """Class names in the project's order, of one kind or all."""
+        return [category.name for category in self.of_kind(kind)]
+
+    def of_kind(self, kind: Kind | None) -> Sequence[Category]:
+        return [category for category in self.categories if kind in (None, category.kind)]
+
+    def ids(self, kind: Kind | None = None) -> list[int]:
+        """COCO ids in the project's order, of one kind or all."""
+        return [i for i, category in enumerate(self.categories, start=1) if kind in (None, category.kind)]
+
+
+DEFAULT_TAXONOMY = Taxonomy(
+    categories=(
+        Category(name="damaged door"),
+        Category(name="damaged window"),
+        Category(name="damaged headlight"),
+        Category(name="damaged mirror"),
+        Category(name="dent"),
+        Category(name="damaged hood"),
+        Category(name="damaged bumper"),
+        Category(name="damaged wind shield"),
+        Category(name="clean", kind="tag"),
+        Category(name="dirty", kind="tag"),
+    )
+)
