@@ -1,0 +1,148 @@
+"""Uploaded files becoming the frames and jobs of a task, in the background.
+
+The frames appear with one commit, at the end. Until then the uploads stay as they are, so a killed import is simply
+done again from them.
+"""
+
+import random
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+from sqlalchemy import delete, insert, select
+from sqlalchemy.orm import Session
+
+from cvat.embedded.archives import unpack
+from cvat.embedded.background import Outcome, Work
+from cvat.embedded.bodies import DataBody
+from cvat.embedded.database import Database, timestamp
+from cvat.embedded.errors import RefusedUpload
+from cvat.embedded.images import probe
+from cvat.embedded.settings import Limits
+from cvat.embedded.store import Store
+from cvat.embedded.tables import Frame, Job, Request, Task, Upload
+
+CREATE_TASK = "create:task"
+
+#: CVAT's chunk: 36 images of Full HD, more of smaller ones and fewer of larger ones, between these bounds.
+_CHUNK_PIXELS = 36 * 1920 * 1080
+_CHUNK_BOUNDS = (2, 72)
+
+
+@dataclass(frozen=True)
+class Source:
+    """An image that came with an upload: its name, with folders if it came in a zip, and its file in the task."""
+
+    name: str
+    file: str
+
+
+def ingest_with(database: Database, store: Store, limits: Limits) -> Work:
+    """The work of a request that creates a task's data."""
+
+    def ingest(request: Request) -> Outcome:
+        options, task_id = DataBody.model_validate(request.params), cast(int, request.task_id)
+        sources = _read_sources(database, store, task_id, options, limits)
+        selected = sources[options.start_frame : _after_last(options.stop_frame) : options.frame_step]
+        if not selected:
+            raise RefusedUpload(
+                "no images were uploaded, or none between the frames asked for; upload some and try again"
+            )
+        rows = [_frame(task_id, number, source, store, limits) for number, source in enumerate(selected)]
+
+        def commit(session: Session, _request: Request) -> None:
+            _write_frames(session, session.get_one(Task, task_id), rows, options)
+
+        return Outcome(commit, tidy=lambda: remove_uploads(database, store, task_id))
+
+    return ingest
+
+
+def remove_uploads(database: Database, store: Store, task_id: int) -> None:
+    """Remove what the upload of a finished task left: archives and images that are no frames."""
+    with database.reading() as session:
+        frames = set(session.scalars(select(Frame.file).where(Frame.task_id == task_id)))
+    store.remove_from_task(task_id, except_for=frames)
+    with database.writing() as session:
+        session.execute(delete(Upload).where(Upload.task_id == task_id))
+
+
+def cut(size: int, *, segment_size: int, overlap: int) -> Iterator[tuple[int, int]]:
+    """First and last frame of each job, for `size` frames in jobs of `segment_size` that share `overlap` frames."""
+    for start in range(0, max(size - overlap, 1), segment_size - overlap):
+        yield start, min(start + segment_size, size) - 1
+
+
+def _read_sources(database: Database, store: Store, task_id: int, options: DataBody, limits: Limits) -> list[Source]:
+    with database.reading() as session:
+        wanted = select(Upload).where(Upload.task_id == task_id).order_by(Upload.position)
+        uploads = session.scalars(wanted).all()
+    archives = [upload for upload in uploads if upload.name.lower().endswith(".zip")]
+    if not archives:
+        return _in_order([Source(upload.name, upload.id) for upload in uploads], task_id, options)
+    if len(uploads) > 1:
+        raise RefusedUpload("send either one zip archive or loose images, not both")
+    if options.sorting_method == "predefined":
+        raise RefusedUpload("a zip has no order of its own; choose another sorting_method or send the images loose")
+    (archive,) = archives
+    places = unpack(store.task_file(task_id, archive.id), archive.name, store, limits=limits)
+    store.keep_in_task(task_id, places.values())
+    return _in_order([Source(name, place.name) for name, place in places.items()], task_id, options)
+
+
+def _in_order(sources: Sequence[Source], task_id: int, options: DataBody) -> list[Source]:
+    if options.sorting_method == "predefined":
+        return _as_listed(sources, options.upload_file_order)
+    if options.sorting_method == "random":
+        return random.Random(task_id).sample(sources, len(sources))
+    return sorted(sources, key=_natural if options.sorting_method == "natural" else lambda source: source.name)
+
+
+def _as_listed(sources: Sequence[Source], names: Sequence[str]) -> list[Source]:
+    if not names:
+        return list(sources)
+    by_name = {source.name: source for source in sources}
+    listed = [re.split(r"[\\/]", name)[-1] for name in names]
+    if sorted(listed) != sorted(by_name):
+        odd = sorted(set(listed) - set(by_name)) or sorted(set(by_name) - set(listed)) or listed
+        raise RefusedUpload(
+            f"upload_file_order has {len(listed)} names for {len(by_name)} files, e.g. {odd[0]!r}; list each once"
+        )
+    return [by_name[name] for name in listed]
+
+
+def _natural(source: Source) -> list[Any]:
+    """Digits as numbers: image 9 before image 10. Text and numbers alternate, so they are never compared."""
+    return [int(part) if part.isdigit() else part for part in re.split(r"([0-9]+)", source.name)]
+
+
+def _after_last(stop_frame: int | None) -> int | None:
+    return None if stop_frame is None else stop_frame + 1
+
+
+def _frame(task_id: int, number: int, source: Source, store: Store, limits: Limits) -> dict[str, Any]:
+    size = probe(store.task_file(task_id, source.file), source.name, max_pixels=limits.image_pixels)
+    row = {"task_id": task_id, "number": number, "name": source.name, "file": source.file}
+    return {**row, "width": size.width, "height": size.height, "deleted": False}
+
+
+def _write_frames(session: Session, task: Task, rows: Sequence[dict[str, Any]], options: DataBody) -> None:
+    now = timestamp()
+    task.size = len(rows)
+    task.image_quality = options.image_quality
+    task.chunk_size = options.chunk_size or _chunk_size(rows[0]["width"] * rows[0]["height"])
+    task.start_frame = options.start_frame
+    task.stop_frame = options.start_frame + (len(rows) - 1) * options.frame_step
+    task.frame_filter = options.frame_filter
+    task.data_date = task.updated_date = now
+    task.segment_size = task.segment_size or task.size
+    task.overlap = min(task.overlap, task.segment_size // 2)
+    session.connection().execute(insert(Frame), list(rows))
+    for first, last in cut(task.size, segment_size=task.segment_size, overlap=task.overlap):
+        session.add(Job(task_id=task.id, start_frame=first, stop_frame=last, created_date=now, updated_date=now))
+
+
+def _chunk_size(pixels: int) -> int:
+    least, most = _CHUNK_BOUNDS
+    return max(least, min(most, _CHUNK_PIXELS // max(pixels, 1)))

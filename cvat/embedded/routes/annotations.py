@@ -1,0 +1,72 @@
+"""Annotations of tasks and jobs."""
+
+from typing import Literal
+
+from fastapi import APIRouter, Response
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from cvat.embedded.annotations import (
+    Scope,
+    create_annotations,
+    delete_annotations,
+    read_annotations,
+    remove_annotations,
+    replace_annotations,
+    update_annotations,
+)
+from cvat.embedded.bodies import LabeledData
+from cvat.embedded.errors import BadRequest
+from cvat.embedded.http import Caller, Id, Reply
+from cvat.embedded.rows import find_job, find_task
+from cvat.embedded.tables import Job
+
+router = APIRouter()
+
+Kind = Literal["tasks", "jobs"]
+
+_ACTIONS = {"create": create_annotations, "update": update_annotations, "delete": delete_annotations}
+
+
+@router.get("/{kind}/{target_id}/annotations")
+def retrieve_annotations(kind: Kind, target_id: Id, call: Caller) -> Reply:
+    """All there are."""
+    with call.database.reading() as session:
+        return Reply(read_annotations(session, _scope(session, kind, target_id)))
+
+
+@router.put("/{kind}/{target_id}/annotations")
+def put_annotations(kind: Kind, target_id: Id, body: LabeledData, call: Caller) -> Reply:
+    """Replace all there are."""
+    with call.database.writing() as session:
+        told = replace_annotations(session, _scope(session, kind, target_id), body)
+    return Reply(told)
+
+
+@router.patch("/{kind}/{target_id}/annotations")
+def patch_annotations(
+    kind: Kind, target_id: Id, action: Literal["create", "update", "delete"], body: LabeledData, call: Caller
+) -> Reply:
+    """Add some, change some or delete some."""
+    with call.database.writing() as session:
+        told = _ACTIONS[action](session, _scope(session, kind, target_id), body)
+    return Reply(told)
+
+
+@router.delete("/{kind}/{target_id}/annotations")
+def destroy_annotations(kind: Kind, target_id: Id, call: Caller) -> Response:
+    """Delete all there are."""
+    with call.database.writing() as session:
+        remove_annotations(session, _scope(session, kind, target_id))
+    return Response(status_code=204)
+
+
+def _scope(session: Session, kind: Kind, target_id: int) -> Scope:
+    """Where to read or write. Raises BadRequest for a task without images."""
+    if kind == "jobs":
+        job = find_job(session, target_id)
+        return Scope(find_task(session, job.task_id), [job])
+    task = find_task(session, target_id)
+    if not task.size:
+        raise BadRequest(["The task has no images yet; upload them first."])
+    return Scope(task, session.scalars(select(Job).where(Job.task_id == task.id).order_by(Job.id)).all())

@@ -1,0 +1,164 @@
+"""Tasks and jobs."""
+
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from cvat.embedded.bodies import JobPatch, TaskBody, TaskPatch
+from cvat.embedded.database import timestamp
+from cvat.embedded.errors import BadRequest, NotFound
+from cvat.embedded.http import Call, Caller, Id, Reply
+from cvat.embedded.labels import add_labels, change_labels
+from cvat.embedded.listing import Listing, username
+from cvat.embedded.rows import change_fields, check_user, find_job, find_task
+from cvat.embedded.tables import Job, Project, Task
+from cvat.embedded.views import Views
+
+router = APIRouter()
+
+_TASK_OF_JOB = select(Task).where(Task.id == Job.task_id)
+_NO_LABELS_OF_ITS_OWN = "A task inside a project uses the project's labels; send labels to the project."
+
+_TASKS = Listing(
+    Task,
+    fields={
+        "id": Task.id,
+        "name": Task.name,
+        "project_id": Task.project_id,
+        "project_name": select(Project.name).where(Project.id == Task.project_id).scalar_subquery(),
+        "subset": Task.subset,
+        "owner": username(Task.owner_id),
+        "assignee": username(Task.assignee_id),
+        "updated_date": Task.updated_date,
+    },
+)
+
+_JOBS = Listing(
+    Job,
+    fields={
+        "id": Job.id,
+        "task_id": Job.task_id,
+        "task_name": _TASK_OF_JOB.with_only_columns(Task.name).scalar_subquery(),
+        "project_id": _TASK_OF_JOB.with_only_columns(Task.project_id).scalar_subquery(),
+        "stage": Job.stage,
+        "state": Job.state,
+        "assignee": username(Job.assignee_id),
+        "updated_date": Job.updated_date,
+    },
+    search=("task_name", "state", "stage", "assignee"),
+)
+
+
+@router.get("/tasks")
+def list_tasks(request: Request, call: Caller) -> Reply:
+    """All tasks, newest first."""
+    with call.database.reading() as session:
+        rows, page = _TASKS.page(session, request.query_params, request.url)
+        return Reply({**page, "results": Views(session, call.base).tasks(rows)})
+
+
+@router.post("/tasks")
+def create_task(body: TaskBody, call: Caller) -> Reply:
+    """A new task, still without images."""
+    now = timestamp()
+    with call.database.writing() as session:
+        _check_project(session, body)
+        check_user(session, body.assignee_id, "assignee_id")
+        task = Task(
+            **body.model_dump(include={"name", "project_id", "subset", "bug_tracker", "assignee_id", "segment_size"}),
+            owner_id=call.user_id,
+            overlap=body.overlap or 0,
+            created_date=now,
+            updated_date=now,
+        )
+        session.add(task)
+        session.flush()
+        add_labels(session, task, body.labels)
+        told = _task_view(session, call, task)
+    return Reply(told, status_code=201, headers={"Location": told["url"]})
+
+
+@router.get("/tasks/{task_id}")
+def retrieve_task(task_id: Id, call: Caller) -> Reply:
+    """One task."""
+    with call.database.reading() as session:
+        return Reply(_task_view(session, call, find_task(session, task_id)))
+
+
+@router.patch("/tasks/{task_id}")
+def update_task(task_id: Id, body: TaskPatch, call: Caller) -> Reply:
+    """Change a task, or the labels of one without a project; only what is sent changes."""
+    with call.database.writing() as session:
+        task = find_task(session, task_id)
+        if body.labels and task.project_id:
+            raise BadRequest({"labels": [_NO_LABELS_OF_ITS_OWN]})
+        change_fields(session, task, body)
+        change_labels(session, task, body.labels)
+        told = _task_view(session, call, task)
+    return Reply(told)
+
+
+@router.delete("/tasks/{task_id}")
+def delete_task(task_id: Id, call: Caller) -> Response:
+    """Delete a task with its images and annotations."""
+    with call.database.writing() as session:
+        session.delete(find_task(session, task_id))
+    call.context.store.remove_tasks([task_id])
+    return Response(status_code=204)
+
+
+@router.get("/jobs")
+def list_jobs(request: Request, call: Caller) -> Reply:
+    """All jobs, newest first."""
+    with call.database.reading() as session:
+        rows, page = _JOBS.page(session, request.query_params, request.url)
+        return Reply({**page, "results": Views(session, call.base).jobs(rows)})
+
+
+@router.get("/jobs/{job_id}")
+def retrieve_job(job_id: Id, call: Caller) -> Reply:
+    """One job."""
+    with call.database.reading() as session:
+        return Reply(Views(session, call.base).jobs([find_job(session, job_id)])[0])
+
+
+@router.patch("/jobs/{job_id}")
+def update_job(job_id: Id, body: JobPatch, call: Caller) -> Reply:
+    """Assign a job or move it on. A stage without a state begins anew, as in CVAT."""
+    with call.database.writing() as session:
+        job = find_job(session, job_id)
+        now = timestamp()
+        if "assignee" in body.model_fields_set and body.assignee != job.assignee_id:
+            check_user(session, body.assignee, "assignee")
+            job.assignee_id, job.assignee_updated_date = body.assignee, now
+        if body.stage is not None:
+            job.stage, job.state = body.stage, "new"
+        job.state = body.state or job.state
+        job.updated_date = session.get_one(Task, job.task_id).updated_date = now
+        session.flush()
+        told = Views(session, call.base).jobs([job])[0]
+    return Reply(told)
+
+
+@router.delete("/jobs/{job_id}")
+def delete_job(job_id: Id, call: Caller) -> Reply:
+    """Refused: only ground truth jobs can be deleted, and there are none."""
+    with call.database.reading() as session:
+        find_job(session, job_id)
+    raise BadRequest(["Only ground truth jobs can be removed."])
+
+
+def _check_project(session: Session, body: TaskBody) -> None:
+    if body.project_id is None:
+        return
+    if session.get(Project, body.project_id) is None:
+        raise NotFound("Project")
+    if body.labels:
+        raise BadRequest({"labels": [_NO_LABELS_OF_ITS_OWN]})
+
+
+def _task_view(session: Session, call: Call, task: Task) -> dict[str, Any]:
+    session.flush()
+    return Views(session, call.base).tasks([task])[0]

@@ -1,0 +1,229 @@
+"""The tables. Times are ISO 8601 text in UTC; ids are never given twice (autoincrement)."""
+
+from typing import Any
+
+from sqlalchemy import JSON, CheckConstraint, ForeignKey, Index, UniqueConstraint, text
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+#: Raised with every change of the tables, so that a server never opens data it cannot read.
+SCHEMA_VERSION = 1
+
+
+class Base(DeclarativeBase):
+    """The metadata all tables share."""
+
+    type_annotation_map = {  # noqa: RUF012 - SQLAlchemy reads it from the class
+        dict[str, Any]: JSON,
+        list[float]: JSON(none_as_null=True),
+        list[list[Any]]: JSON,
+    }
+
+
+_NEVER_REUSED = {"sqlite_autoincrement": True}
+
+
+def _owner() -> Mapped[int]:
+    return mapped_column(ForeignKey("user.id"))
+
+
+def _part_of(column: str, *, index: bool = True) -> Any:
+    return mapped_column(ForeignKey(column, ondelete="CASCADE"), index=index)
+
+
+class User(Base):
+    """Somebody who can log in and be assigned to work."""
+
+    __tablename__ = "user"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    username: Mapped[str] = mapped_column(unique=True)
+    password_hash: Mapped[str]
+    date_joined: Mapped[str]
+    last_login: Mapped[str | None]
+
+
+class Token(Base):
+    """A login, as an API key or as the session cookie; only a digest of the secret is kept."""
+
+    __tablename__ = "token"
+
+    digest: Mapped[str] = mapped_column(primary_key=True)
+    user_id: Mapped[int] = _part_of("user.id")
+    kind: Mapped[str]
+    expires_date: Mapped[str]
+
+
+class Project(Base):
+    """Tasks that share labels."""
+
+    __tablename__ = "project"
+    __table_args__ = _NEVER_REUSED
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(index=True)
+    owner_id: Mapped[int] = _owner()
+    assignee_id: Mapped[int | None] = mapped_column(ForeignKey("user.id"))
+    assignee_updated_date: Mapped[str | None]
+    bug_tracker: Mapped[str] = mapped_column(default="")
+    created_date: Mapped[str]
+    updated_date: Mapped[str]
+
+
+class Task(Base):
+    """A list of frames cut into jobs. Without data yet, `size` is 0."""
+
+    __tablename__ = "task"
+    __table_args__ = _NEVER_REUSED
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(index=True)
+    project_id: Mapped[int | None] = _part_of("project.id")
+    owner_id: Mapped[int] = _owner()
+    assignee_id: Mapped[int | None] = mapped_column(ForeignKey("user.id"))
+    assignee_updated_date: Mapped[str | None]
+    bug_tracker: Mapped[str] = mapped_column(default="")
+    subset: Mapped[str] = mapped_column(default="")
+    segment_size: Mapped[int] = mapped_column(default=0)
+    overlap: Mapped[int] = mapped_column(default=0)
+    created_date: Mapped[str]
+    updated_date: Mapped[str]
+
+    size: Mapped[int] = mapped_column(default=0)
+    image_quality: Mapped[int] = mapped_column(default=70)
+    chunk_size: Mapped[int] = mapped_column(default=0)
+    start_frame: Mapped[int] = mapped_column(default=0)
+    stop_frame: Mapped[int] = mapped_column(default=0)
+    frame_filter: Mapped[str] = mapped_column(default="")
+    data_date: Mapped[str | None]
+
+
+class Label(Base):
+    """A class of a project or of a task of its own; a part of a skeleton has a parent."""
+
+    __tablename__ = "label"
+    __table_args__ = (CheckConstraint("(project_id IS NULL) <> (task_id IS NULL)"), _NEVER_REUSED)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    project_id: Mapped[int | None] = _part_of("project.id")
+    task_id: Mapped[int | None] = _part_of("task.id")
+    parent_id: Mapped[int | None] = _part_of("label.id")
+    name: Mapped[str]
+    color: Mapped[str]
+    type: Mapped[str]
+    svg: Mapped[str] = mapped_column(default="")
+
+
+class Attribute(Base):
+    """A property of a label; `values` is text with one value a line, as CVAT keeps it."""
+
+    __tablename__ = "attribute"
+    __table_args__ = _NEVER_REUSED
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    label_id: Mapped[int] = _part_of("label.id")
+    name: Mapped[str]
+    mutable: Mapped[bool]
+    input_type: Mapped[str]
+    default_value: Mapped[str]
+    values: Mapped[str]
+
+
+class Upload(Base):
+    """A file received for a task that has no frames yet. The file is named by `id`, its content may be incomplete
+    only where it comes in pieces: then it is shorter than `length`."""
+
+    __tablename__ = "upload"
+    __table_args__ = (UniqueConstraint("task_id", "name"), _NEVER_REUSED)
+
+    position: Mapped[int] = mapped_column(primary_key=True)
+    id: Mapped[str] = mapped_column(unique=True)
+    task_id: Mapped[int] = _part_of("task.id", index=False)
+    name: Mapped[str]
+    length: Mapped[int]
+
+
+class Frame(Base):
+    """An image of a task. `file` names it in the task's folder; sizes are those of the upright image, in pixels."""
+
+    __tablename__ = "frame"
+
+    task_id: Mapped[int] = mapped_column(ForeignKey("task.id", ondelete="CASCADE"), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str]
+    file: Mapped[str]
+    width: Mapped[int]
+    height: Mapped[int]
+    deleted: Mapped[bool] = mapped_column(default=False)
+
+
+class Job(Base):
+    """A run of frames for one person; both ends are included."""
+
+    __tablename__ = "job"
+    __table_args__ = _NEVER_REUSED
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    task_id: Mapped[int] = _part_of("task.id")
+    start_frame: Mapped[int]
+    stop_frame: Mapped[int]
+    stage: Mapped[str] = mapped_column(default="annotation")
+    state: Mapped[str] = mapped_column(default="new")
+    assignee_id: Mapped[int | None] = mapped_column(ForeignKey("user.id"))
+    assignee_updated_date: Mapped[str | None]
+    created_date: Mapped[str]
+    updated_date: Mapped[str]
+
+
+class Annotation(Base):
+    """A tag, a shape, or an element of a skeleton (the one with a parent). A tag has neither type nor points.
+
+    `points` are absolute pixels x, y, x, y, ...; a mask's are run lengths and its box. `attributes` are pairs of
+    attribute id and text, only those that were sent.
+    """
+
+    __tablename__ = "annotation"
+    __table_args__ = (
+        Index("annotation_in_order", "job_id", "frame", "id"),
+        Index("annotation_elements", "parent_id", sqlite_where=text("parent_id IS NOT NULL")),
+        _NEVER_REUSED,
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    job_id: Mapped[int] = _part_of("job.id", index=False)
+    parent_id: Mapped[int | None] = _part_of("annotation.id", index=False)
+    label_id: Mapped[int] = _part_of("label.id")
+    kind: Mapped[str]
+    frame: Mapped[int]
+    group: Mapped[int | None]
+    source: Mapped[str]
+    attributes: Mapped[list[list[Any]]]
+    type: Mapped[str | None]
+    occluded: Mapped[bool | None]
+    outside: Mapped[bool | None]
+    z_order: Mapped[int | None]
+    rotation: Mapped[float | None]
+    points: Mapped[list[float] | None]
+
+
+class Request(Base):
+    """Work done in the background, by the id the client asks for. `attempts` counts the starts of the work."""
+
+    __tablename__ = "request"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    type: Mapped[str]
+    target: Mapped[str]
+    owner_id: Mapped[int] = _owner()
+    project_id: Mapped[int | None] = _part_of("project.id")
+    task_id: Mapped[int | None] = _part_of("task.id")
+    job_id: Mapped[int | None] = _part_of("job.id")
+    format: Mapped[str | None]
+    params: Mapped[dict[str, Any]]
+    status: Mapped[str]
+    message: Mapped[str] = mapped_column(default="")
+    attempts: Mapped[int] = mapped_column(default=0)
+    created_date: Mapped[str]
+    started_date: Mapped[str | None]
+    finished_date: Mapped[str | None]
+    result_file: Mapped[str | None]
+    result_id: Mapped[int | None]

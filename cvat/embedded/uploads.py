@@ -1,0 +1,118 @@
+"""Files received for a task before it has frames: many in one form, or one in pieces by TUS (https://tus.io)."""
+
+import base64
+import binascii
+import re
+import uuid
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
+
+from cvat.embedded.background import UNDER_WAY
+from cvat.embedded.database import Database
+from cvat.embedded.errors import BadRequest, Conflict, NotFound
+from cvat.embedded.store import Store
+from cvat.embedded.tables import Request, Task, Upload
+
+
+def creation_id(task_id: int) -> str:
+    """The id of the request that makes the frames of a task."""
+    return f"action=create&target=task&target_id={task_id}"
+
+
+def open_task(session: Session, task_id: int) -> Task:
+    """A task that can still get its data.
+
+    Raises:
+        NotFound: there is no such task.
+        BadRequest: it has its data.
+        Conflict: its data is being made into frames.
+    """
+    task = session.get(Task, task_id)
+    if task is None:
+        raise NotFound("Task")
+    if task.size:
+        raise BadRequest({"detail": "The task has its data already; adding more is not supported."})
+    request = session.get(Request, creation_id(task_id))
+    if request is not None and request.status in UNDER_WAY:
+        raise Conflict(request.id)
+    return task
+
+
+def begin_upload(database: Database, store: Store, task_id: int) -> None:
+    """Forget what an earlier upload left, so that only what comes now becomes frames."""
+    with database.writing() as session:
+        open_task(session, task_id)
+        session.execute(delete(Upload).where(Upload.task_id == task_id))
+    store.remove_from_task(task_id)
+
+
+def add_files(database: Database, store: Store, task_id: int, files: Sequence[tuple[str, Path]]) -> None:
+    """Keep received files under their base names, as CVAT does. A name sent again in a later form replaces the first.
+
+    Raises:
+        BadRequest: two files have one name, or one has none.
+    """
+    names = [base_name(name) for name, _ in files]
+    if len(set(names)) != len(names):
+        name, _ = Counter(names).most_common(1)[0]
+        raise BadRequest({"client_files": [f"Two files are called {name!r}; folders are kept in a zip only."]})
+    sizes = [path.stat().st_size for _, path in files]
+    store.keep_in_task(task_id, [path for _, path in files])
+    with database.writing() as session:
+        open_task(session, task_id)
+        for name, (_, path), size in zip(names, files, sizes, strict=True):
+            session.execute(delete(Upload).where(Upload.task_id == task_id, Upload.name == name))
+            session.add(Upload(id=path.name, task_id=task_id, name=name, length=size))
+
+
+def create_tus(database: Database, store: Store, task_id: int, user_id: int, *, length: int, metadata: str) -> Upload:
+    """Begin an upload in pieces. `metadata` is TUS's header, which has to have a `filename`."""
+    name = base_name(_metadata(metadata).get("filename", ""))
+    upload = Upload(id=f"{user_id}_{uuid.uuid4()}", task_id=task_id, name=name, length=length)
+    with store.writing() as written:
+        written.touch()
+        store.keep({written: store.task_file(task_id, upload.id)})
+    with database.writing() as session:
+        open_task(session, task_id)
+        session.execute(delete(Upload).where(Upload.task_id == task_id, Upload.name == name))
+        session.add(upload)
+    return upload
+
+
+def find_tus(database: Database, store: Store, task_id: int, upload_id: str) -> tuple[Upload, Path, int]:
+    """An upload in pieces, its file and how many bytes of it are there. Raises NotFound."""
+    with database.reading() as session:
+        wanted = select(Upload).where(Upload.task_id == task_id, Upload.id == upload_id)
+        upload = session.scalar(wanted)
+    path = store.task_file(task_id, upload_id)
+    if upload is None or not path.exists():
+        raise NotFound("Upload")
+    return upload, path, path.stat().st_size
+
+
+def check_complete(session: Session, store: Store, task_id: int) -> None:
+    """Raises BadRequest where a file was begun in pieces and lacks some."""
+    for upload in session.scalars(select(Upload).where(Upload.task_id == task_id)):
+        size = store.task_file(task_id, upload.id).stat().st_size
+        if size != upload.length:
+            raise BadRequest({"detail": f"{upload.name}: {size} of {upload.length} bytes have arrived; send the rest."})
+
+
+def base_name(name: str) -> str:
+    """The last part of a path as any system writes it. Raises BadRequest where nothing is left."""
+    last = re.split(r"[\\/]", name)[-1]
+    if last in ("", ".", ".."):
+        raise BadRequest({"client_files": [f"{name!r} is no name of a file."]})
+    return last
+
+
+def _metadata(header: str) -> dict[str, str]:
+    pairs = [item.strip().partition(" ") for item in header.split(",")]
+    try:
+        return {key: base64.b64decode(value, validate=True).decode() for key, _, value in pairs}
+    except (binascii.Error, UnicodeDecodeError):
+        raise BadRequest({"detail": "The Upload-Metadata header is not base64."}) from None

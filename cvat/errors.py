@@ -1,0 +1,59 @@
+"""What can go wrong between Carloop and a CVAT server.
+
+datasets.errors.CarloopError
+└── CvatError
+    ├── CvatUnavailable       no server at the address, or it stopped answering
+    ├── CvatRefused           the server answered and said no: password, rights, bad request
+    └── CvatConflict          what is there does not fit what Carloop has to do
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from cvat_sdk.core.exceptions import CvatSdkException
+from cvat_sdk.exceptions import ApiException
+from urllib3.exceptions import HTTPError
+
+from datasets.errors import CarloopError
+
+_EXCERPT = 300
+
+
+class CvatError(CarloopError):
+    """Something between Carloop and CVAT went wrong."""
+
+
+class CvatUnavailable(CvatError):
+    """Nobody answers at the server's address."""
+
+
+class CvatRefused(CvatError):
+    """The server answered and said no."""
+
+
+class CvatConflict(CvatError):
+    """What the server has does not fit what has to be done."""
+
+
+@contextmanager
+def told_in_a_sentence(doing: str, url: str) -> Iterator[None]:
+    """Turn what cvat-sdk raises into a CvatError that says what was being done, and where."""
+    try:
+        yield
+    except ApiException as error:
+        if not error.status:
+            raise CvatUnavailable(
+                f"cannot reach CVAT at {url} while {doing}: {error.reason}; is it running?"
+            ) from error
+        body = error.body.decode(errors="replace") if isinstance(error.body, bytes) else str(error.body or "")
+        raise CvatRefused(
+            f"CVAT at {url} answered {error.status} while {doing}: {body[:_EXCERPT] or error.reason}"
+        ) from error
+    except HTTPError as error:
+        reason = getattr(error, "reason", None) or error
+        raise CvatUnavailable(
+            f"cannot reach CVAT at {url} while {doing}: {str(reason).rpartition('] ')[2]}; "
+            "is it running, is the address right?"
+        ) from error
+    except CvatSdkException as error:
+        raise CvatRefused(f"CVAT at {url} failed while {doing}: {str(error)[:_EXCERPT]}") from error

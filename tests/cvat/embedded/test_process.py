@@ -1,0 +1,82 @@
+"""The process: how it starts, what it says when it cannot, how it ends."""
+
+import os
+import re
+import socket
+import subprocess
+import sys
+
+ENVIRONMENT = {**os.environ, "CARLOOP_CVAT_USER": "a", "CARLOOP_CVAT_PASSWORD": "b"}
+
+
+def run(*options, environment=ENVIRONMENT):
+    """Run the command until it ends by itself."""
+    command = [sys.executable, "-m", "cvat.embedded", *map(str, options)]
+    return subprocess.run(
+        command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=20
+    )
+
+
+def assert_one_sentence(ended, *words):
+    assert ended.returncode == 1
+    assert ended.stdout == ""
+    (line,) = ended.stderr.splitlines()
+    for word in words:
+        assert word in line
+
+
+def test_a_port_in_use_is_told_in_one_sentence(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        ended = run("--port", other.getsockname()[1], "--data", tmp_path)
+    assert_one_sentence(ended, "in use", "--port")
+
+
+def test_a_data_folder_is_served_by_one_server_only(shared_cvat_server):
+    folder = shared_cvat_server.data_dir
+    assert_one_sentence(run("--data", folder), str(folder), "another server", "--data")
+
+
+def test_a_data_folder_that_cannot_be_written_is_told_in_one_sentence(tmp_path):
+    (tmp_path / "file").write_text("")
+    assert_one_sentence(run("--data", tmp_path / "file" / "data"), "cannot be written", "--data")
+
+
+def test_a_data_folder_of_something_else_is_told_in_one_sentence(tmp_path):
+    (tmp_path / "cvat.sqlite3").write_bytes(b"no database at all" * 100)
+    assert_one_sentence(run("--data", tmp_path), "cvat.sqlite3", "cannot be opened")
+
+
+def test_a_missing_password_is_told_in_one_sentence(tmp_path):
+    environment = {"PATH": ""}
+    assert_one_sentence(run("--data", tmp_path, environment=environment), "CARLOOP_CVAT_PASSWORD")
+
+
+def test_the_ready_file_has_the_address_of_a_free_loopback_port(shared_cvat_server):
+    server = shared_cvat_server
+    assert re.fullmatch(r"http://127\.0\.0\.1:\d+", server.url)
+    assert server.session().get(f"{server.url}/api/users/self").json()["username"] == server.user
+
+
+def test_the_server_ends_with_the_process_that_started_it(cvat_server):
+    cvat_server.process.stdin.close()
+    assert cvat_server.process.wait(5) == 0
+
+
+def test_importing_the_server_loads_none_of_the_heavy_packages():
+    heavy = {"torch", "fiftyone", "mlflow", "ultralytics", "prefect", "cv2", "numpy"}
+    code = f"import sys, cvat.embedded.server; sys.exit(bool({heavy!r} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], timeout=20).returncode == 0
+
+
+def test_what_was_stored_is_there_after_a_restart(cvat_server, api, jpeg):
+    project_id = api.new_project()
+    task_id = api.new_task(project_id)
+    api.send(task_id, {"a.jpg": jpeg(3)})
+    shape = {"type": "rectangle", "frame": 0, "label_id": api.label_ids(project_id)["dent"], "points": [1, 2, 3.5, 4]}
+    api.call("PUT", f"tasks/{task_id}/annotations", json={"shapes": [shape]})
+    before = api.call("GET", f"tasks/{task_id}/annotations")
+    assert cvat_server.stop() == 0  # SIGTERM ends it in order
+    cvat_server.restart()
+    assert api.call("GET", f"tasks/{task_id}/annotations") == before  # the same token still works, too
+    frame = api.session.get(f"{cvat_server.url}/api/tasks/{task_id}/data?type=frame&number=0&quality=original")
+    assert frame.content == jpeg(3)
