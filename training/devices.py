@@ -1,0 +1,30 @@
+"""Where to train and in which precision; the same machine gives the same answer."""
+
+from typing import Any
+
+import torch
+
+
+def training_device() -> torch.device:
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def be_deterministic(*, seed: int) -> None:
+    """From now on the same numbers each time, where an operation has a way to do so."""
+    torch.manual_seed(seed)
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # slow, and needless
+
+
+def has_fast_bfloat16(device: torch.device) -> bool:
+    """Whether the hardware multiplies in bfloat16, which on such a CPU halves the time of a convolution."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    capabilities = torch.cpu.get_capabilities()
+    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
+
+
+def channels_last(module: Any) -> torch.nn.Module:
+    """The module with its images' channels innermost in memory: half as fast again on a CPU, same values."""
+    converted: torch.nn.Module = module.to(memory_format=torch.channels_last)
+    return converted
