@@ -1,0 +1,178 @@
+"""The `carloop` command. Heavy libraries are imported by the command that needs them."""
+
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from datasets.errors import CarloopError
+from datasets.files import is_disk_full
+
+HOME = click.option(
+    "--home",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path(".carloop"),
+    envvar="CARLOOP_HOME",
+    show_default=True,
+    show_envvar=True,
+    help="Folder that holds the runs.",
+)
+FRESH = click.option("--fresh", is_flag=True, help="Begin anew instead of going on with an earlier run.")
+AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print the results as JSON on stdout.")
+
+
+class Plain(click.Group):
+    """Turns what a person can mend, and Ctrl-C, into one sentence and an exit code."""
+
+    def invoke(self, context: click.Context) -> object:
+        try:
+            return super().invoke(context)
+        except KeyboardInterrupt:
+            click.echo("carloop: stopped; the same command goes on where it was", err=True)
+            sys.exit(130)
+        except Exception as error:
+            sentence = _sentence(error)
+            if sentence is None:
+                raise
+            click.echo(f"carloop: {sentence}", err=True)
+            sys.exit(1)
+
+
+def _sentence(error: Exception) -> str | None:
+    """What to tell a person; None for what is a bug."""
+    if isinstance(error, CarloopError):
+        return str(error)
+    if isinstance(error, MemoryError):
+        return "memory ran out; close other programs, or lower batch and image_size in the project file"
+    if is_disk_full(error):
+        return "the disk is full; free some space and run the same command again, it goes on where it was"
+    if isinstance(error, OSError) and error.filename and error.strerror:
+        return f"{error.filename}: {error.strerror}; check the path and its rights"
+    return None
+
+
+@click.group(cls=Plain, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="carloop")
+def main() -> None:
+    """The data engine for car-condition models.
+
+    Scrapes and merges car photographs, pre-annotates them in CVAT, takes back what people corrected, retrains, and lets
+    a better model take over.
+    """
+
+
+@main.command()
+@HOME
+@click.option(
+    "--rounds", type=click.IntRange(min=1), default=2, show_default=True, help="Rounds after the first models."
+)
+@click.option(
+    "--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Decides cars and models."
+)
+@FRESH
+@AS_JSON
+def demo(home: Path, rounds: int, seed: int, fresh: bool, as_json: bool) -> None:
+    """Run the loop on rendered cars: offline, on embedded servers, in a few minutes.
+
+    Renders labelled cars, labels a few of them from scratch to get first models, then plays rounds of the loop with a
+    simulated annotator. Killed or stopped, the same command goes on where it was.
+    """
+    from pipelines.demo import run_demo
+
+    run_demo(home, rounds=rounds, seed=seed, fresh=fresh, as_json=as_json)
+
+
+@main.group()
+def loop() -> None:
+    """Rounds of ingest, correcting and learning."""
+
+
+@loop.command("run")
+@click.option(
+    "--project",
+    "project_path",
+    type=click.Path(path_type=Path),
+    default=Path("carloop.yaml"),
+    show_default=True,
+    help="The project file; examples/ has some.",
+)
+@click.option(
+    "--truth",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="COCO folder with ground truth, which the simulated annotator corrects by.",
+)
+@click.option(
+    "--rounds", type=click.IntRange(min=1), default=2, show_default=True, help="Rounds after the first models."
+)
+@click.option("--budget", type=click.IntRange(min=1), default=60, show_default=True, help="Images labelled per round.")
+@HOME
+@FRESH
+@AS_JSON
+def loop_run(project_path: Path, truth: Path, rounds: int, budget: int, home: Path, fresh: bool, as_json: bool) -> None:
+    """Play the loop on any COCO folder with ground truth, with a simulated annotator.
+
+    A part of the families is kept as a test set, frozen before the first training. Killed or stopped, the same command
+    goes on where it was; with more --rounds it plays on.
+    """
+    from pipelines.play import play
+    from pipelines.project import read_project
+
+    play(read_project(project_path), truth, home, rounds=rounds, budget=budget, fresh=fresh, as_json=as_json)
+
+
+@main.command()
+@HOME
+@AS_JSON
+def doctor(home: Path, as_json: bool) -> None:
+    """Tell what works on this machine, and how to mend what doesn't; exit code 1 if something needed doesn't."""
+    from pipelines.doctor import report_health
+
+    sys.exit(0 if report_health(home, as_json=as_json) else 1)
+
+
+@main.group()
+def cvat() -> None:
+    """The annotation server."""
+
+
+@cvat.command("serve")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=8080, show_default=True, help="Port; 0 takes a free one."
+)
+@click.option("--data", type=click.Path(path_type=Path), required=True, help="Folder that keeps the server's data.")
+def cvat_serve(host: str, port: int, data: Path) -> None:
+    """Serve a CVAT-compatible API from a folder.
+
+    The user is CARLOOP_CVAT_USER with CARLOOP_CVAT_PASSWORD. There is no annotation page: for people, CVAT itself is
+    the tool.
+    """
+    from cvat.embedded.server import serve
+    from cvat.embedded.settings import read_settings
+
+    serve(read_settings(["--host", host, "--port", str(port), "--data", str(data)], os.environ))
+
+
+@main.group()
+def function() -> None:
+    """The Nuclio functions that pre-annotate."""
+
+
+@function.command("serve")
+@click.option("--bundles", type=click.Path(path_type=Path), required=True, help="Folder of published models.")
+@click.option("--functions", type=click.Path(path_type=Path), help="Folder of function folders [default: Carloop's].")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=8070, show_default=True, help="Port; 0 takes a free one."
+)
+def function_serve(bundles: Path, functions: Path | None, host: str, port: int) -> None:
+    """Run function folders on this machine and speak Nuclio's HTTP, so that a CVAT can use them."""
+    from nuclio_functions.host.__main__ import run_host
+
+    run_host(functions, bundles, host=host, port=port)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,152 @@
+"""`carloop doctor`: every part is tried for real on this machine, and what doesn't work comes with a remedy."""
+
+import os
+import platform
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import orjson
+import requests
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from cvat.embedded.settings import PASSWORD_VARIABLE, USER_VARIABLE
+from datasets.files import free_bytes
+from pipelines.project import Project
+from pipelines.runs import Run, make_run
+from pipelines.services import CVAT_VARIABLE, start_mongodb, start_services, without_login
+
+NUCLIO_VARIABLE = "CARLOOP_NUCLIO_URL"
+_MIN_FREE_GIBIBYTES = 5
+_MIN_MEMORY_GIBIBYTES = 4
+_TIMEOUT_SECONDS = 10
+
+
+@dataclass(frozen=True)
+class Check:
+    """One part: whether it works, what was found, and what to do if it doesn't."""
+
+    name: str
+    works: bool
+    found: str
+    remedy: str = ""
+
+
+def report_health(home: Path, *, as_json: bool) -> bool:
+    """Try every part, print what was found, and say whether all works."""
+    console = Console(stderr=True)
+    checks = []
+    for name, check, remedy in _checks(home):
+        with console.status(f"trying {name}"):
+            checks.append(_try(name, check, remedy))
+    if as_json:
+        sys.stdout.buffer.write(orjson.dumps([asdict(check) for check in checks], option=orjson.OPT_INDENT_2))
+        sys.stdout.write("\n")
+    else:
+        _print(checks)
+    return all(check.works for check in checks)
+
+
+def _checks(home: Path) -> Iterator[tuple[str, Callable[[], str], str]]:
+    yield "Python", _python, "install Python 3.11 or newer, then remove .venv and run make demo again"
+    yield "disk", lambda: _disk(home), f"free at least {_MIN_FREE_GIBIBYTES} GiB, or set CARLOOP_HOME to another disk"
+    yield "memory", _memory, "close other programs; the demo needs about 4 GiB"
+    yield "torch", _torch, "remove .venv and run make demo again: torch and torchvision must be a matched pair"
+    yield "FiftyOne", _fiftyone, "free memory and disk, or name a running MongoDB in FIFTYONE_DATABASE_URI"
+    yield "MLflow", _mlflow, "remove .venv and run make demo again"
+    yield "servers", _servers, "read the log named above; is another program in the way?"
+    if url := os.environ.get(CVAT_VARIABLE):
+        yield "CVAT", lambda: _cvat(url), f"check {CVAT_VARIABLE}, {USER_VARIABLE} and {PASSWORD_VARIABLE}"
+    if nuclio := os.environ.get(NUCLIO_VARIABLE):
+        yield "Nuclio", lambda: _nuclio(nuclio), f"check {NUCLIO_VARIABLE}; is Nuclio's dashboard running?"
+
+
+def _try(name: str, check: Callable[[], str], remedy: str) -> Check:
+    try:
+        return Check(name, True, check())
+    except Exception as error:  # whatever a part fails with is what the doctor is there to tell
+        return Check(name, False, " ".join(str(error).split()), remedy)
+
+
+def _print(checks: list[Check]) -> None:
+    table = Table(show_header=False, box=None, pad_edge=False)
+    for check in checks:
+        table.add_row("[green]works[/]" if check.works else "[red]fails[/]", check.name, escape(check.found))
+        if not check.works:
+            table.add_row("", "", f"[bold]{check.remedy}[/]")
+    Console().print(table)
+
+
+def _python() -> str:
+    return f"{platform.python_version()} at {sys.executable}"
+
+
+def _disk(home: Path) -> str:
+    free = free_bytes(home) / 2**30
+    if free < _MIN_FREE_GIBIBYTES:
+        raise RuntimeError(f"{home} has {free:.1f} GiB free")
+    return f"{free:.0f} GiB free for {home}"
+
+
+def _memory() -> str:
+    import psutil
+
+    available = psutil.virtual_memory().available / 2**30
+    if available < _MIN_MEMORY_GIBIBYTES:
+        raise RuntimeError(f"{available:.1f} GiB are available")
+    return f"{available:.0f} GiB available, {os.cpu_count()} cores"
+
+
+def _torch() -> str:
+    import torch
+    import torchvision
+
+    torchvision.ops.nms(torch.zeros(1, 4), torch.zeros(1), 0.5)
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU"
+    return f"{torch.__version__} with torchvision {torchvision.__version__} on {device}"
+
+
+def _fiftyone() -> str:
+    from datasets.curation import open_fiftyone
+
+    with _scratch_run() as run, start_mongodb(run) as uri, open_fiftyone(uri) as fo:
+        return f"{fo.__version__}, {len(fo.list_datasets())} datasets in MongoDB at {without_login(uri)}"
+
+
+def _mlflow() -> str:
+    from training.registry import Registry
+
+    with tempfile.TemporaryDirectory(prefix="carloop-doctor-") as folder:
+        Registry(f"sqlite:///{folder}/mlflow.sqlite", Path(folder)).champion("damage_detector")
+    return "a registry on SQLite works"
+
+
+def _servers() -> str:
+    with _scratch_run() as run, start_services(run) as services:
+        return f"embedded CVAT, Prefect and {len(services.functions)} functions start and answer"
+
+
+@contextmanager
+def _scratch_run() -> Iterator[Run]:
+    with tempfile.TemporaryDirectory(prefix="carloop-doctor-") as folder:
+        yield make_run(Path(folder), Project(), key="doctor")
+
+
+def _cvat(url: str) -> str:
+    from cvat.client import Credentials, connect
+
+    user, password = os.environ.get(USER_VARIABLE, ""), os.environ.get(PASSWORD_VARIABLE, "")
+    with connect(url, Credentials(user, password)) as client:
+        return f"{client.get_server_version()} at {url}, logged in as {user}"
+
+
+def _nuclio(url: str) -> str:
+    response = requests.get(f"{url.rstrip('/')}/api/functions", timeout=_TIMEOUT_SECONDS)
+    response.raise_for_status()
+    functions: Mapping[str, object] = response.json()
+    return f"{len(functions)} functions at {url}"

@@ -1,0 +1,155 @@
+"""The two models of the loop: how each is trained, bundled, scored and promoted."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from datasets.coco import Dataset
+from datasets.taxonomy import Kind
+from datasets.versions import read_version
+from pipelines.bench import Bench
+from pipelines.results import ModelResult
+from training.bundle import BundleSpec, ModelName, Task, class_names, read_bundle, write_bundle
+from training.evaluate import DetectorScores, evaluate_bundle
+from training.jobs import ClassifierJob, DetectorJob, run_training
+from training.promotion import Scores, decide, promote
+from training.registry import RegisteredVersion
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model's name in the registry, what it does, and the kind of classes it predicts."""
+
+    name: ModelName
+    task: Task
+    kind: Kind
+
+
+MODELS = (
+    Model("damage_detector", "detector", "rectangle"),
+    Model("cleanliness_classifier", "classifier", "tag"),
+)
+
+
+def train_model(bench: Bench, model: Model, version: str, before: ModelResult | None, *, number: int) -> Path | None:
+    """Train on a dataset version, in a process of its own; the folder of weights and graph, None without labels."""
+    dataset = read_version(bench.run.versions, version, bench.run.project.taxonomy)
+    if not _has_labels(dataset, model.kind):
+        return None
+    job = _job(bench, model, version, before, number)
+    with bench.progress.step(f"train {model.name} on {len(dataset.images)} images") as progress:
+        run_training(
+            job,
+            log=bench.run.logs / f"{model.name}-{number}.log",
+            on_epoch=lambda epoch, epochs, losses: progress.advance(to=epoch, of=epochs, note=_told(losses)),
+        )
+    return job.out
+
+
+def _has_labels(dataset: Dataset, kind: Kind) -> bool:
+    if kind == "rectangle":
+        return bool(dataset.annotations)
+    return any(image.tags for image in dataset.images)
+
+
+def _job(
+    bench: Bench, model: Model, version: str, before: ModelResult | None, number: int
+) -> DetectorJob | ClassifierJob:
+    project = bench.run.project
+    common = {
+        "dataset": (bench.run.versions / version / "annotations.json").absolute(),
+        "taxonomy": project.taxonomy,
+        "store": bench.run.store.absolute(),
+        "out": (bench.run.models / f"{model.name}-{number}").absolute(),
+        "seed": project.seed,
+        "initial_weights": before.weights if before else None,
+    }
+    if model.task == "detector":
+        return DetectorJob(**common, settings=project.training.detector)
+    return ClassifierJob(**common, settings=project.training.classifier)
+
+
+def _told(losses: Mapping[str, float]) -> str:
+    return "  ".join(f"{name} {value:.3f}" for name, value in losses.items())
+
+
+def evaluate_and_promote(
+    bench: Bench,
+    model: Model,
+    version: str,
+    test_set: str,
+    before: ModelResult | None,
+    training: Path | None,
+    *,
+    number: int,
+) -> ModelResult:
+    """Score champion and challenger on one frozen test set; a better challenger is what is served from now on."""
+    if training is None:
+        return before or ModelResult(reason="there is nothing labelled to learn this from")
+    truth = read_version(bench.run.versions, test_set, bench.run.project.taxonomy)
+    challenger, scores = _register(bench, model, version, truth, before, training, number)
+    best = _score(bench, before.bundle, truth) if before and before.bundle else None
+    decision = decide(best, scores, bench.run.project.training.promotion)
+    if decision.promote:
+        promote(bench.registry, challenger, bench.run.bundles)
+    bench.progress.say(f"    {challenger.name}: {decision.reason}")
+    kept = before or ModelResult(reason="")
+    served = _result(challenger, scores) if decision.promote else kept
+    return served.model_copy(
+        update={
+            "challenger": challenger.name,
+            "challenger_scores": _numbers(scores),
+            "promoted": decision.promote,
+            "reason": decision.reason,
+        }
+    )
+
+
+def _register(
+    bench: Bench,
+    model: Model,
+    version: str,
+    truth: Dataset,
+    before: ModelResult | None,
+    training: Path,
+    number: int,
+) -> tuple[RegisteredVersion, Scores]:
+    key = f"{bench.run.key}/{model.name}/{number}"
+    parent = before.champion.partition("@")[2] if before and before.champion else None
+    registered = bench.registry.register(model.name, key=key, dataset=version, parent=parent, training=training)
+    spec = BundleSpec(
+        task=model.task,
+        model=model.name,
+        version=registered.version,
+        class_names=class_names(bench.run.project.taxonomy, model.task),
+        image_size=_image_size(bench, model),
+    )
+    bundle = write_bundle(bench.run.bundles, spec, training / "model.onnx")
+    scores = _score(bench, bundle, truth)
+    metrics = {name: value for name, value in _numbers(scores).items() if value is not None}
+    return bench.registry.describe(registered, bundle=bundle, metrics=metrics), scores
+
+
+def _score(bench: Bench, bundle: str, truth: Dataset) -> Scores:
+    with bench.progress.step(f"evaluate on {len(truth.images)} test images"):
+        return evaluate_bundle(read_bundle(bench.run.bundles, bundle), truth, bench.run.store)
+
+
+def _image_size(bench: Bench, model: Model) -> int:
+    training = bench.run.project.training
+    return (training.detector if model.task == "detector" else training.classifier).image_size
+
+
+def _result(version: RegisteredVersion, scores: Scores) -> ModelResult:
+    return ModelResult(
+        champion=version.name,
+        bundle=version.bundle,
+        weights=version.weights,
+        scores=_numbers(scores),
+        by_class=scores.by_class if isinstance(scores, DetectorScores) else {},
+        reason="",
+    )
+
+
+def _numbers(scores: Scores) -> dict[str, float | None]:
+    return {name: value for name, value in asdict(scores).items() if name != "by_class"}

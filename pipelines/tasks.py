@@ -1,0 +1,38 @@
+"""Steps of a flow: Prefect tasks that are retries, a clock, and one call of a plain function."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Concatenate, ParamSpec, TypeVar, cast
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from datasets.errors import BadInput
+from pipelines.bench import Bench
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def step(
+    name: str, *, retries: int = 0
+) -> Callable[[Callable[Concatenate[Bench, P], R]], Callable[Concatenate[Bench, P], R]]:
+    """A task that is tried again when it fails for a passing reason; its seconds go to the bench."""
+
+    def decorate(function: Callable[Concatenate[Bench, P], R]) -> Callable[Concatenate[Bench, P], R]:
+        @task(
+            name=name,
+            retries=retries,
+            retry_delay_seconds=1,
+            retry_condition_fn=lambda _, run, state: not isinstance(state.result(raise_on_failure=False), BadInput),
+            cache_policy=NO_CACHE,
+            persist_result=False,
+        )
+        @wraps(function)
+        def timed(bench: Bench, *args: P.args, **kwargs: P.kwargs) -> R:
+            with bench.timed(name):
+                return function(bench, *args, **kwargs)
+
+        return cast(Callable[Concatenate[Bench, P], R], timed)
+
+    return decorate
