@@ -1,74 +1,57 @@
-"""COCO in memory and on disk. Boxes are xywh: absolute pixels of the upright image, origin top left.
+"""Datasets in memory, and as COCO files. Boxes are xywh: absolute pixels of the upright image, origin top left.
 
-In memory an image is named by the SHA-256 of its bytes, so that datasets can be put together without
-renumbering; numbers are given when a file is written. Beyond COCO, per image: `sha256`, `family`, `split`,
-`source`, `tags`, `neg_category_ids`, `not_exhaustive_category_ids` (both as in LVIS); per annotation:
-`attributes`, `score`, `source`, `origins`.
+Beyond COCO, per image: `sha256`, `family`, `split`, `source`, `tags`, `neg_category_ids`, `not_exhaustive_category_ids`
+(both as in LVIS), `views`, `copies`, `near`, `derived_from`, `deleted`; per annotation: `attributes`, `score`,
+`source`, `track_id`, `origins`.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
+
+import msgspec
+from msgspec import UNSET
+from msgspec.structs import asdict, replace
+from pycocotools import mask
 
 from datasets.errors import BadDataset
-from datasets.files import read_json, write_json
+from datasets.records import (
+    Annotation,
+    AnnotationRecord,
+    AnnotationSource,
+    BboxXywh,
+    CocoFile,
+    Copy,
+    Image,
+    ImageRecord,
+    Origin,
+    Polygons,
+    Provenance,
+    Rle,
+    Shape,
+    Split,
+    Tag,
+    View,
+    bbox_text,
+    category_records,
+    parse_bbox,
+    parse_segmentation,
+    read_records,
+    segmentation_text,
+    write_records,
+)
 from datasets.taxonomy import Taxonomy
 
-BboxXywh = tuple[float, float, float, float]
-Split = Literal["train", "test"]
-AnnotationSource = Literal["manual", "auto", "semi-auto", "file"]
+__all__ = [
+    "Annotation", "AnnotationSource", "BboxXywh", "Copy", "Dataset", "Image", "Origin", "Polygons", "Provenance", "Rle",
+    "Shape", "Split", "Tag", "View", "from_records", "make_dataset", "read_coco", "to_records",
+    "with_negatives", "write_coco",
+]  # fmt: skip
 
-
-@dataclass(frozen=True, slots=True)
-class Provenance:
-    """Where an image came from; None is what nobody said."""
-
-    page_url: str | None = None
-    url: str | None = None
-    author: str | None = None
-    license: str | None = None
-    retrieved_at: str | None = None
-    robots: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Tag:
-    """A class of the whole image."""
-
-    category_id: int
-    attributes: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Image:
-    """One photograph. `width` and `height` are those of the upright image, in pixels."""
-
-    sha256: str
-    file_name: str
-    width: int
-    height: int
-    family: str
-    split: Split | None = None
-    source: Provenance = Provenance()
-    tags: tuple[Tag, ...] = ()
-    neg_category_ids: tuple[int, ...] = ()
-    not_exhaustive_category_ids: tuple[int, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Annotation:
-    """One object. `score` is a prediction's, in [0, 1]; `origins` are (source, annotation id) of the originals."""
-
-    sha256: str
-    category_id: int
-    bbox_xywh: BboxXywh
-    attributes: Mapping[str, str] = field(default_factory=dict)
-    score: float | None = None
-    source: AnnotationSource = "manual"
-    origins: tuple[tuple[str, str], ...] = ()
+_CANONICAL = msgspec.json.Encoder(order="deterministic", enc_hook=float)  # numpy's numbers are numbers
 
 
 @dataclass(frozen=True)
@@ -116,8 +99,8 @@ def make_dataset(taxonomy: Taxonomy, images: Iterable[Image], annotations: Itera
     )
 
 
-def _canonical_place(a: Annotation) -> tuple[Any, ...]:
-    return (a.sha256, a.category_id, a.bbox_xywh, a.source, sorted(a.attributes.items()), a.score or 0.0, a.origins)
+def _canonical_place(annotation: Annotation) -> tuple[Any, ...]:
+    return (annotation.sha256, annotation.category_id, annotation.bbox_xywh, _CANONICAL.encode(annotation))
 
 
 def with_negatives(dataset: Dataset, annotated_ids: Iterable[int]) -> Dataset:
@@ -133,89 +116,87 @@ def with_negatives(dataset: Dataset, annotated_ids: Iterable[int]) -> Dataset:
     return make_dataset(dataset.taxonomy, images, dataset.annotations)
 
 
-def to_coco(dataset: Dataset) -> dict[str, Any]:
-    """The dataset as a COCO dictionary, numbered in canonical order from 1."""
+def to_records(dataset: Dataset) -> CocoFile:
+    """The dataset as it lies in a file, numbered in canonical order from 1."""
     image_ids = {image.sha256: number for number, image in enumerate(dataset.images, start=1)}
-    return {
-        "info": {"description": "Carloop dataset"},
-        "categories": _coco_categories(dataset.taxonomy),
-        "images": [{"id": image_ids[image.sha256], **asdict(image)} for image in dataset.images],
-        "annotations": [
-            _coco_annotation(annotation, number, image_ids[annotation.sha256])
+    return CocoFile(
+        category_records(dataset.taxonomy),
+        [ImageRecord(**asdict(image), id=image_ids[image.sha256]) for image in dataset.images],
+        [
+            _annotation_record(annotation, number, image_ids[annotation.sha256])
             for number, annotation in enumerate(dataset.annotations, start=1)
         ],
-    }
+    )
 
 
-def _coco_categories(taxonomy: Taxonomy) -> list[dict[str, Any]]:
-    return [
-        {"id": number, "name": category.name, "kind": category.kind}
-        for number, category in enumerate(taxonomy.categories, start=1)
-    ]
+def _annotation_record(annotation: Annotation, number: int, image_id: int) -> AnnotationRecord:
+    return AnnotationRecord(
+        id=number,
+        image_id=image_id,
+        category_id=annotation.category_id,
+        bbox=bbox_text(annotation.bbox_xywh),
+        area=_area(annotation),
+        iscrowd=int(annotation.iscrowd),
+        segmentation=segmentation_text(annotation.segmentation),
+        source=annotation.source,
+        origins=annotation.origins,
+        attributes=dict(annotation.attributes) or UNSET,
+        score=UNSET if annotation.score is None else annotation.score,
+        track_id=UNSET if annotation.track_id is None else annotation.track_id,
+    )
 
 
-def _coco_annotation(annotation: Annotation, number: int, image_id: int) -> dict[str, Any]:
-    _, _, width, height = annotation.bbox_xywh
-    return {
-        "id": number,
-        "image_id": image_id,
-        "category_id": annotation.category_id,
-        "bbox": list(annotation.bbox_xywh),
-        "area": width * height,
-        "iscrowd": 0,
-        "segmentation": [],
-        "attributes": dict(annotation.attributes),
-        "source": annotation.source,
-        "origins": [{"source": source, "annotation_id": origin} for source, origin in annotation.origins],
-        **({} if annotation.score is None else {"score": annotation.score}),
-    }
+def _area(annotation: Annotation) -> float:
+    """Square pixels of the mask, else of the polygons (each by itself), else of the box."""
+    if isinstance(annotation.segmentation, Rle):
+        return float(mask.area({"size": list(annotation.segmentation.size), "counts": annotation.segmentation.counts}))
+    if annotation.segmentation:
+        return sum(map(_polygon_area, annotation.segmentation))
+    return annotation.bbox_xywh[2] * annotation.bbox_xywh[3]
 
 
-def from_coco(content: Mapping[str, Any], taxonomy: Taxonomy) -> Dataset:
-    """The inverse of `to_coco`. Raises KeyError or TypeError where a field is missing."""
-    images = [_image(dict(entry)) for entry in content["images"]]
-    sha256_of = {entry["id"]: entry["sha256"] for entry in content["images"]}
-    annotations = [
-        Annotation(
-            sha256=sha256_of[entry["image_id"]],
-            category_id=entry["category_id"],
-            bbox_xywh=tuple(entry["bbox"]),
-            attributes=entry["attributes"],
-            score=entry.get("score"),
-            source=entry["source"],
-            origins=tuple((origin["source"], origin["annotation_id"]) for origin in entry["origins"]),
-        )
-        for entry in content["annotations"]
-    ]
+def _polygon_area(polygon: Sequence[float]) -> float:
+    """The shoelace formula: square pixels inside x1, y1, x2, y2, …"""
+    points = list(zip(polygon[::2], polygon[1::2], strict=True))
+    following = [*points[1:], *points[:1]]
+    return abs(sum(x1 * y2 - x2 * y1 for (x1, y1), (x2, y2) in zip(points, following, strict=True))) / 2
+
+
+def from_records(content: CocoFile, taxonomy: Taxonomy) -> Dataset:
+    """The inverse of `to_records`. Raises KeyError for an annotation of no image, ValueError for broken shapes."""
+    sha256_of = {image.id: image.sha256 for image in content.images}
+    images = [Image(*(getattr(image, name) for name in Image.__struct_fields__)) for image in content.images]
+    annotations = [_annotation(record, sha256_of[record.image_id]) for record in content.annotations]
     return make_dataset(taxonomy, images, annotations)
 
 
-def _image(entry: dict[str, Any]) -> Image:
-    del entry["id"]
-    return Image(
-        **{
-            **entry,
-            "source": Provenance(**entry["source"]),
-            "tags": tuple(Tag(**tag) for tag in entry["tags"]),
-            "neg_category_ids": tuple(entry["neg_category_ids"]),
-            "not_exhaustive_category_ids": tuple(entry["not_exhaustive_category_ids"]),
-        }
+def _annotation(record: AnnotationRecord, sha256: str) -> Annotation:
+    return Annotation(
+        sha256=sha256,
+        category_id=record.category_id,
+        bbox_xywh=parse_bbox(record.bbox),
+        attributes=record.attributes or {},
+        score=None if record.score is UNSET else record.score,
+        source=record.source,
+        origins=record.origins,
+        segmentation=parse_segmentation(record.segmentation),
+        iscrowd=bool(record.iscrowd),
+        track_id=None if record.track_id is UNSET else record.track_id,
     )
 
 
 def read_coco(path: Path, taxonomy: Taxonomy) -> Dataset:
     """A file written by `write_coco`. Raises BadDataset when it is missing, broken, foreign or of other classes."""
-    content = read_json(path)
-    try:
-        dataset = from_coco(content, taxonomy)
-        named = [category["name"] for category in content["categories"]]
-    except (KeyError, TypeError, ValueError) as error:
-        raise BadDataset(f"{path} is not a Carloop dataset: {type(error).__name__} {error}; import it first") from error
-    if content["categories"] != _coco_categories(taxonomy):
+    content = read_records(path)
+    if content.categories != category_records(taxonomy):
+        named = [category.name for category in content.categories]
         raise BadDataset(f"{path} has the classes {named}, the project has {taxonomy.names()}; make the dataset again")
-    return dataset
+    try:
+        return from_records(content, taxonomy)
+    except (KeyError, ValueError) as error:
+        raise BadDataset(f"{path} is not a Carloop dataset: {type(error).__name__} {error}; import it first") from None
 
 
 def write_coco(dataset: Dataset, path: Path) -> None:
     """Write the dataset as COCO, readable by pycocotools."""
-    write_json(path, to_coco(dataset))
+    write_records(to_records(dataset), path)

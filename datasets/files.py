@@ -4,7 +4,7 @@ import errno
 import hashlib
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,10 +19,15 @@ _FULL_BYTES = 16 * 2**20
 
 def write_bytes(path: Path, content: bytes) -> None:
     """Put `content` at `path` in one step; what stood there before stays until then."""
+    write_chunks(path, [content])
+
+
+def write_chunks(path: Path, chunks: Iterable[bytes]) -> None:
+    """Put the chunks, one after another, at `path` in one step."""
     part = path.with_name(f".{path.name}.part")
     try:
         with part.open("wb") as handle:
-            handle.write(content)
+            handle.writelines(chunks)
             handle.flush()
             os.fsync(handle.fileno())
         part.replace(path)

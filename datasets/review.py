@@ -2,14 +2,25 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import replace
 
-from datasets.coco import Annotation, AnnotationSource, BboxXywh, Dataset, Image, Tag, make_dataset, with_negatives
+from msgspec.structs import replace
+
+from datasets.coco import (
+    Annotation,
+    AnnotationSource,
+    BboxXywh,
+    Dataset,
+    Image,
+    Origin,
+    Tag,
+    make_dataset,
+    with_negatives,
+)
 from datasets.comparison import BboxXyxy, LabelledObject, Verdict, compare
+from datasets.digests import COORDINATE_DECIMALS
 from datasets.files import digest
 from datasets.ledger import FateRow, Prelabel
 from datasets.taxonomy import Taxonomy
-from datasets.versions import COORDINATE_DECIMALS
 
 _SOURCE: Mapping[Verdict, AnnotationSource] = {
     "accepted": "auto",
@@ -73,5 +84,5 @@ def _annotation(row: FateRow, after: LabelledObject, category_id: int, bbox_xywh
         bbox_xywh=bbox_xywh,
         attributes=after.attributes,
         source=_SOURCE[row.fate.verdict],
-        origins=(("cvat", digest([row.sha256, category_id, bbox_xywh])[:16]),),
+        origins=(Origin("cvat", digest([row.sha256, category_id, bbox_xywh])[:16]),),
     )

@@ -1,10 +1,18 @@
-"""Splits: a family's side is told by a hash of its name, so an old image never moves."""
+"""Splits: whole families on one side, assigned once; an old image never moves.
+
+New families are taken in the order of a hash, and each goes where its rarest class is short, so that both sides get
+their share of every class. What was assigned before is an input and stays as it is.
+"""
 
 import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 
+from msgspec.structs import replace
 from pydantic import Field
 
-from datasets.coco import Split
+from datasets.coco import Dataset, Image, Split, make_dataset
 from datasets.taxonomy import Settings
 
 
@@ -14,8 +22,105 @@ class SplitSettings(Settings):
     test_fraction: float = Field(default=0.2, gt=0, lt=1)
 
 
+@dataclass(frozen=True)
+class Assigned:
+    """A dataset whose images have a side, save those of tied families; which families were new, and which are tied."""
+
+    dataset: Dataset
+    new: Mapping[str, Split]
+    tied: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Leaks:
+    """What the test side shares with the train side: families, and pairs of images that show one photograph."""
+
+    families: tuple[str, ...]
+    near: tuple[tuple[str, str], ...]
+
+
+def assign_splits(
+    dataset: Dataset, *, known: Mapping[str, Split], seed: int, settings: SplitSettings | None = None
+) -> Assigned:
+    """Give every family without a side one; `known` has the sides of old images by SHA-256, before the images' own.
+
+    An old image keeps its side. New images of a family follow its old ones; where these are on both sides, the family
+    is tied: its new images get no side.
+    """
+    settings = settings or SplitSettings()
+    sides: dict[str, set[Split]] = defaultdict(set)
+    for image in dataset.images:
+        side = known.get(image.sha256, image.split)
+        sides[image.family].update([side] if side else [])
+    new = _assign_new([family for family, found in sides.items() if not found], dataset, seed, settings)
+    side_of: dict[str, Split | None] = {family: next(iter(found)) for family, found in sides.items() if len(found) == 1}
+    side_of.update(new)
+    images = (
+        _on_side(image, known.get(image.sha256) or image.split or side_of.get(image.family)) for image in dataset.images
+    )
+    tied = tuple(sorted(family for family, found in sides.items() if len(found) > 1))
+    return Assigned(make_dataset(dataset.taxonomy, images, dataset.annotations), new, tied)
+
+
+def _on_side(image: Image, side: Split | None) -> Image:
+    """The image with its side, which a merge takes from its views where it has some."""
+    return replace(image, split=side, views=tuple(replace(view, split=side) for view in image.views))
+
+
+def _assign_new(families: Iterable[str], dataset: Dataset, seed: int, settings: SplitSettings) -> dict[str, Split]:
+    """Families in the order of their hash; each to the test side while its rarest class has too little there."""
+    wanted = set(families)
+    held: dict[str, Counter[int]] = defaultdict(Counter)
+    for image in dataset.images:
+        if image.family in wanted:
+            classes = [annotation.category_id for annotation in dataset.annotations_of.get(image.sha256, ())]
+            held[image.family].update({_ANY: 1} | Counter([*classes, *(tag.category_id for tag in image.tags)]))
+    total: Counter[int] = Counter()
+    for counts in held.values():
+        total.update(counts)
+    seen: Counter[int] = Counter()
+    tested: Counter[int] = Counter()
+    sides: dict[str, Split] = {}
+    for family in sorted(held, key=lambda family: (unit_hash(family, seed=seed), family)):
+        counts = held[family]
+        rarest = min(
+            (category_id for category_id in counts if category_id != _ANY), key=_by_rarity(total), default=_ANY
+        )
+        seen.update(counts)
+        due = settings.test_fraction * seen[rarest] - tested[rarest]
+        sides[family] = "test" if due > counts[rarest] / 2 else "train"
+        if sides[family] == "test":
+            tested.update(counts)
+    return sides
+
+
+_ANY = 0  # no class has this id: it counts images
+
+
+def _by_rarity(total: Mapping[int, int]) -> Callable[[int], tuple[int, int]]:
+    return lambda category_id: (total[category_id], category_id)
+
+
+def find_leaks(dataset: Dataset) -> Leaks:
+    """Families on both sides, and images on different sides that are known to show one photograph."""
+    sides: dict[str, set[Split]] = defaultdict(set)
+    for image in dataset.images:
+        sides[image.family].update([image.split] if image.split else [])
+    pairs = {
+        (min(image.sha256, other), max(image.sha256, other))
+        for image in dataset.images
+        for other in image.near
+        if other in dataset.by_sha256 and _apart(image, dataset.by_sha256[other])
+    }
+    return Leaks(tuple(sorted(family for family, found in sides.items() if len(found) > 1)), tuple(sorted(pairs)))
+
+
+def _apart(one: Image, other: Image) -> bool:
+    return {one.split, other.split} == {"train", "test"}
+
+
 def split_of(family: str, *, seed: int, settings: SplitSettings) -> Split:
-    """The side of a family. Families are independent, so adding some moves none of the others."""
+    """The side of a family that nothing else is known of. Families are independent, so adding some moves none."""
     return "test" if unit_hash(family, seed=seed) < settings.test_fraction else "train"
 
 

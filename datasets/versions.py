@@ -1,81 +1,132 @@
 """Dataset versions: folders named by the digest of their canonical content.
 
-`annotations.json` is COCO; `manifest.json`, written last, has the digest, parents and counts. The digest covers images,
-annotations, tags, taxonomy and licences; times, addresses, parents and the ids of origins don't count.
+`annotations.json` is COCO; `conflicts.json`, where there are any, is what its sources disagree about; `manifest.json`,
+written last, has the digest, parents, sources and counts. What counts for the digest is told in `datasets.digests`.
 """
 
 from collections import Counter
 from collections.abc import Sequence
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
-from datasets.coco import Annotation, Dataset, Image, read_coco, write_coco
-from datasets.errors import BadDataset
-from datasets.files import MANIFEST, digest, is_complete, new_folder, read_json, write_json
-from datasets.taxonomy import Taxonomy
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
-COORDINATE_DECIMALS = 2
+from datasets.coco import Dataset, read_coco, to_records
+from datasets.digests import content_digest
+from datasets.errors import BadDataset
+from datasets.files import MANIFEST, is_complete, new_folder, read_json, write_bytes, write_json
+from datasets.merging.conflicts import Conflict
+from datasets.records import CocoFile, read_records, write_records
+from datasets.taxonomy import Category, Taxonomy
+
+ANNOTATIONS, CONFLICTS = "annotations.json", "conflicts.json"
 
 
 def version_digest(dataset: Dataset) -> str:
     """SHA-256 of the canonical content, coordinates to 0.01 px, as 64 hex digits."""
-    return digest(
-        {
-            "taxonomy": [[category.name, category.kind] for category in dataset.taxonomy.categories],
-            "images": sorted(_canonical_image(image) for image in dataset.images),
-            "annotations": sorted(_canonical_annotation(annotation) for annotation in dataset.annotations),
-        }
-    )
-
-
-def _canonical_image(image: Image) -> list[Any]:
-    tags = sorted([tag.category_id, sorted(tag.attributes.items())] for tag in image.tags)
-    known = [sorted(image.neg_category_ids), sorted(image.not_exhaustive_category_ids)]
-    return [image.sha256, image.family, image.split or "", image.source.license or "", tags, known]
-
-
-def _canonical_annotation(annotation: Annotation) -> list[Any]:
-    bbox = [round(float(value), COORDINATE_DECIMALS) + 0.0 for value in annotation.bbox_xywh]  # no -0.0
-    attributes = sorted(annotation.attributes.items())
-    return [annotation.sha256, annotation.category_id, bbox, annotation.source, attributes]
+    return content_digest(to_records(dataset))
 
 
 def write_version(dataset: Dataset, versions: Path, *, parents: Sequence[str] = ()) -> str:
     """Write the dataset as `versions/<digest>` unless it is there, and return the digest."""
-    name = version_digest(dataset)
+    return write_content(to_records(dataset), versions, parents=parents)
+
+
+def write_content(
+    content: CocoFile,
+    versions: Path,
+    *,
+    parents: Sequence[str] = (),
+    conflicts: Sequence[Conflict] = (),
+    columns: NDArray[np.int64] | None = None,
+) -> str:
+    """The same for a dataset as it lies in a file, with what its sources disagree about.
+
+    `columns` are the content's (`datasets.digests.columns_of`), where they are known already.
+    """
+    name = content_digest(content, columns)
     if not is_complete(versions / name):
         with new_folder(versions / name) as folder:
-            write_coco(dataset, folder / "annotations.json")
-            write_json(folder / MANIFEST, {"digest": name, "parents": sorted(parents), **counts(dataset)})
+            write_records(content, folder / ANNOTATIONS)
+            if conflicts:
+                write_bytes(folder / CONFLICTS, msgspec.json.format(msgspec.json.encode(conflicts), indent=1) + b"\n")
+            manifest = {"digest": name, "parents": sorted(parents), **counts(content)}
+            write_json(folder / MANIFEST, {**manifest, **({"conflicts": len(conflicts)} if conflicts else {})})
     return name
 
 
-def read_version(versions: Path, name: str, taxonomy: Taxonomy) -> Dataset:
-    """The dataset of that digest. Raises BadDataset when it is absent or incomplete or was changed."""
+def read_version(versions: Path, name: str, taxonomy: Taxonomy | None = None) -> Dataset:
+    """The dataset of that digest, under its own classes unless a taxonomy is given, which they must then be.
+
+    Raises:
+        BadDataset: it is absent or incomplete, was changed, or has other classes.
+    """
     folder = versions / name
     if not is_complete(folder):
         raise BadDataset(f"{folder} is not a complete dataset version; make it again")
-    dataset = read_coco(folder / "annotations.json", taxonomy)
+    dataset = read_coco(folder / ANNOTATIONS, taxonomy or read_taxonomy(folder))
     if version_digest(dataset) != name:
-        raise BadDataset(f"{folder}/annotations.json was changed after it was written; make the version again")
+        raise BadDataset(f"{folder}/{ANNOTATIONS} was changed after it was written; make the version again")
     return dataset
 
 
+def read_content(folder: Path) -> CocoFile:
+    """A version as it lies in its file. Raises BadDataset when it is incomplete or was changed."""
+    if not is_complete(folder):
+        raise BadDataset(f"{folder} is not a complete dataset version; make it again")
+    content = read_records(folder / ANNOTATIONS)
+    try:
+        is_unchanged = content_digest(content) == read_json(folder / MANIFEST).get("digest")
+    except (KeyError, ValueError) as error:
+        raise BadDataset(f"{folder}/{ANNOTATIONS} is broken: {error}; make the version again") from None
+    if not is_unchanged:
+        raise BadDataset(f"{folder}/{ANNOTATIONS} was changed after it was written; make the version again")
+    return content
+
+
+def read_taxonomy(folder: Path) -> Taxonomy:
+    """The classes of a version, without the aliases that only a project has."""
+    return taxonomy_of(read_records(folder / ANNOTATIONS))
+
+
+def taxonomy_of(content: CocoFile) -> Taxonomy:
+    """The classes of a file, without the aliases that only a project has."""
+    return Taxonomy(
+        categories=tuple(Category.model_validate({"name": c.name, "kind": c.kind}) for c in content.categories)
+    )
+
+
+def read_conflicts(folder: Path) -> tuple[Conflict, ...]:
+    """What the sources of a version disagree about; nothing where no file tells."""
+    path = folder / CONFLICTS
+    if not path.exists():
+        return ()
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=tuple[Conflict, ...])
+    except msgspec.DecodeError as error:
+        raise BadDataset(f"{path} is broken: {error}; make the version again") from None
+
+
 def read_manifest(versions: Path, name: str) -> dict[str, Any]:
-    """The digest, parents and counts of a version."""
+    """The digest, parents, sources and counts of a version."""
     manifest: dict[str, Any] = read_json(versions / name / MANIFEST)
     return manifest
 
 
-def counts(dataset: Dataset) -> dict[str, Any]:
-    """Images, annotations, objects by class, images by tag, licences."""
-    objects = Counter(dataset.taxonomy.name(annotation.category_id) for annotation in dataset.annotations)
-    tags = Counter(dataset.taxonomy.name(tag.category_id) for image in dataset.images for tag in image.tags)
-    licenses = Counter(image.source.license or "unknown" for image in dataset.images)
+def counts(content: CocoFile) -> dict[str, Any]:
+    """Images, annotations, objects by class, images by tag, by licence and by source."""
+    name_of = {category.id: category.name for category in content.categories}
+    objects = Counter(map(attrgetter("category_id"), content.annotations))
+    tags = Counter(name_of[tag.category_id] for image in content.images for tag in image.tags)
+    sources = Counter(source for image in content.images for source in {view.source for view in image.views})
     return {
-        "images": len(dataset.images),
-        "annotations": len(dataset.annotations),
-        "categories": dict(objects),
+        "images": len(content.images),
+        "annotations": len(content.annotations),
+        "categories": {name_of[category_id]: count for category_id, count in objects.items()},
         "tags": dict(tags),
-        "licenses": dict(licenses),
+        "licenses": dict(Counter(image.source.license or "unknown" for image in content.images)),
+        "sources": dict(sources),
     }

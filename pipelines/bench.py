@@ -4,11 +4,13 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from cvat_sdk import Client
+from msgspec.structs import replace
 
 from cvat.client import connect
 from datasets.coco import Image
@@ -57,7 +59,7 @@ class Bench:
 
     @cached_property
     def registry(self) -> Registry:
-        return open_registry(self.run)
+        return open_registry(self.run.folder)
 
     @cached_property
     def true_objects(self) -> Mapping[str, Sequence[LabelledObject]]:
@@ -101,8 +103,8 @@ class Bench:
         self._resources.close()
 
 
-def open_registry(run: Run) -> Registry:
-    """The run's model registry."""
-    folder = run.mlflow.absolute()
+def open_registry(run: Path) -> Registry:
+    """The model registry of the run in this folder."""
+    folder = (run / "mlflow").absolute()
     folder.mkdir(exist_ok=True)
     return Registry(f"sqlite:///{folder}/mlflow.sqlite", folder / "artifacts")

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 from PIL import Image as PillowImage
 
-from datasets.coco import Annotation, Dataset, Image, Provenance, Tag, make_dataset
+from datasets.coco import Annotation, Dataset, Image, Origin, Provenance, Tag, make_dataset
 from datasets.store import ImageStore
 from datasets.taxonomy import Category, Taxonomy
 
@@ -134,7 +134,7 @@ def _annotations(sha256s: list[str]) -> SearchStrategy[Annotation]:
         attributes=_attributes(),
         score=st.none() | st.sampled_from([0.25, 0.5]),
         source=st.sampled_from(["manual", "auto", "semi-auto", "file"]),
-        origins=st.lists(st.tuples(st.sampled_from(["cvat", "roboflow"]), st.sampled_from("abc")), max_size=2).map(
+        origins=st.lists(st.builds(Origin, st.sampled_from(["cvat", "roboflow"]), st.sampled_from("abc")), max_size=2).map(
             tuple
         ),
     )

@@ -1,17 +1,28 @@
 """Datasets in memory and as COCO files."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
+from msgspec.structs import replace
 from pycocotools.coco import COCO
 
-from datasets.coco import Annotation, Dataset, Image, Tag, make_dataset, read_coco, to_coco, with_negatives, write_coco
+from datasets.coco import (
+    Annotation,
+    Dataset,
+    Image,
+    Tag,
+    make_dataset,
+    read_coco,
+    to_records,
+    with_negatives,
+    write_coco,
+)
 from datasets.errors import BadDataset
 from datasets.files import write_json
+from datasets.records import write_records
 from datasets.taxonomy import Category, Taxonomy
 
 ONE, OTHER = "1" * 64, "2" * 64
@@ -45,7 +56,7 @@ def test_the_order_in_which_it_was_put_together_is_not_in_the_file(
     dataset = data.draw(any_dataset)
     images = data.draw(st.permutations(dataset.images))
     annotations = data.draw(st.permutations(dataset.annotations))
-    assert to_coco(make_dataset(dataset.taxonomy, images, annotations)) == to_coco(dataset)
+    assert to_records(make_dataset(dataset.taxonomy, images, annotations)) == to_records(dataset)
 
 
 def test_pycocotools_reads_what_is_written(dataset: Dataset, tmp_path: Path) -> None:
@@ -59,8 +70,8 @@ def test_pycocotools_reads_what_is_written(dataset: Dataset, tmp_path: Path) -> 
 
 
 def test_category_ids_are_the_project_s_from_one(dataset: Dataset) -> None:
-    categories = to_coco(dataset)["categories"]
-    assert [(category["id"], category["name"]) for category in categories] == list(
+    categories = to_records(dataset).categories
+    assert [(category.id, category.name) for category in categories] == list(
         enumerate(dataset.taxonomy.names(), start=1)
     )
 
@@ -73,9 +84,9 @@ def test_another_s_file_is_told_in_one_sentence(content: object, taxonomy: Taxon
 
 
 def test_an_annotation_of_no_image_is_told_in_one_sentence(dataset: Dataset, tmp_path: Path) -> None:
-    content = to_coco(dataset)
-    content["annotations"][0]["image_id"] = 77
-    write_json(tmp_path / "dangling.json", content)
+    content = to_records(dataset)
+    content.annotations[0].image_id = 77
+    write_records(content, tmp_path / "dangling.json")
     with pytest.raises(BadDataset, match=r"dangling\.json is not a Carloop dataset: KeyError 77"):
         read_coco(tmp_path / "dangling.json", dataset.taxonomy)
 
@@ -109,6 +120,8 @@ def test_a_class_that_was_not_searched_to_the_end_is_unknown(dataset: Dataset) -
     assert make_dataset(dataset.taxonomy, [unsure], dataset.annotations).known_category_ids(ONE) == {2, 4}
 
 
-def test_the_file_is_indented_text_that_ends_with_a_line_break(dataset: Dataset, tmp_path: Path) -> None:
+def test_the_file_ends_with_a_line_break_and_has_a_line_for_each_record(dataset: Dataset, tmp_path: Path) -> None:
     write_coco(dataset, tmp_path / "annotations.json")
-    assert (tmp_path / "annotations.json").read_text().endswith("}\n")
+    text = (tmp_path / "annotations.json").read_text()
+    assert text.endswith("}\n")
+    assert sum(line.startswith("{") for line in text.splitlines()) == 1 + len(dataset.images) + len(dataset.annotations)

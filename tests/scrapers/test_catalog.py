@@ -1,10 +1,10 @@
 """The catalogue of images and addresses."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from datasets.coco import Image, Provenance
 from scrapers.catalog import Catalog, Refusal
