@@ -3,36 +3,45 @@
 import hashlib
 import io
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from PIL import Image as PillowImage
-from PIL import ImageOps, UnidentifiedImageError
+from PIL import UnidentifiedImageError
 
 from datasets.errors import BadDataset
 from datasets.files import write_bytes
+from datasets.write_behind import WriteBehind, write_behind
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")
 EXTENSIONS = {"JPEG": "jpg", "MPO": "jpg", "PNG": "png", "WEBP": "webp", "BMP": "bmp", "TIFF": "tif"}  # MPO: a phone's
+_ORIENTATION = 0x0112
 
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """What an image's header says: file extension by content, and upright size in pixels."""
+    """What an image's header says: file extension by content, upright size in pixels, EXIF's orientation (1 to 8)."""
 
     extension: str
     width: int
     height: int
+    orientation: int = 1
 
 
 @dataclass(frozen=True, slots=True)
 class StoredImage:
-    """An image in the store; `file_name` is relative to the store's folder."""
+    """An image in the store; `file_name` is relative to the store's folder.
+
+    Width and height are those of the upright image; `orientation` is how EXIF says to turn the file's pixels for it.
+    """
 
     sha256: str
     file_name: str
     width: int
     height: int
+    orientation: int = 1
 
 
 def probe(content: bytes) -> Probe:
@@ -47,14 +56,18 @@ def probe(content: bytes) -> Probe:
             warnings.simplefilter("error", PillowImage.DecompressionBombWarning)
             with PillowImage.open(io.BytesIO(content), formats=FORMATS) as picture:
                 extension = EXTENSIONS[str(picture.format)]
-                upright = ImageOps.exif_transpose(picture)
+                picture.load()
+                orientation = picture.getexif().get(_ORIENTATION, 1)
+                width, height = picture.size
     except (PillowImage.DecompressionBombWarning, PillowImage.DecompressionBombError) as error:
         raise BadDataset(f"too many pixels: {error}") from None
     except UnidentifiedImageError:
         raise BadDataset(f"no image that is {', '.join(FORMATS)}") from None
     except (OSError, SyntaxError, TypeError, ValueError) as error:
         raise BadDataset(f"not a whole image: {error}") from None
-    return Probe(extension, upright.width, upright.height)
+    if orientation not in range(1, 9):
+        return Probe(extension, width, height)
+    return Probe(extension, *((height, width) if orientation >= 5 else (width, height)), orientation)
 
 
 class ImageStore:
@@ -68,11 +81,40 @@ class ImageStore:
 
     def write_image(self, content: bytes) -> StoredImage:
         """Keep an image; the same bytes again change nothing. Raises BadDataset when it is no whole image."""
-        facts = probe(content)
-        sha256 = hashlib.sha256(content).hexdigest()
-        file_name = f"images/{sha256[:2]}/{sha256}.{facts.extension}"
-        path = self.path(file_name)
+        stored = _describe(content)
+        path = self.path(stored.file_name)
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
             write_bytes(path, content)
-        return StoredImage(sha256, file_name, facts.width, facts.height)
+        return stored
+
+    @contextmanager
+    def batch(self) -> Iterator["ImageBatch"]:
+        """A writer for many images, which are made durable together instead of one by one.
+
+        Those written so far appear in the store now and then, and all of them at the end of the block, whether it ends
+        well or not. An image that is there is whole and durable; what a killed process had begun is removed by the
+        next batch.
+        """
+        with write_behind(self.root) as files:
+            yield ImageBatch(self, files)
+
+
+class ImageBatch:
+    """Writes images into a store; they are certain to be there only when the batch has ended."""
+
+    def __init__(self, store: ImageStore, files: WriteBehind) -> None:
+        self._store, self._files = store, files
+
+    def write_image(self, content: bytes) -> StoredImage:
+        """Keep an image; the same bytes again change nothing. Raises BadDataset when it is no whole image."""
+        stored = _describe(content)
+        self._files.write(self._store.path(stored.file_name), content)
+        return stored
+
+
+def _describe(content: bytes) -> StoredImage:
+    facts = probe(content)
+    sha256 = hashlib.sha256(content).hexdigest()
+    file_name = f"images/{sha256[:2]}/{sha256}.{facts.extension}"
+    return StoredImage(sha256, file_name, facts.width, facts.height, facts.orientation)

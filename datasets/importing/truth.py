@@ -1,20 +1,30 @@
 """Foreign COCO folders with ground truth: find the file, check it, name its classes as the project does."""
 
 import hashlib
-import re
+import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
-from typing import Annotated
+from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, field_validator
+from pydantic import field_validator
 
 from datasets.coco import BboxXywh
 from datasets.errors import BadDataset, UnknownCategory
-from datasets.files import read_json
+from datasets.importing.coco_file import (
+    CocoAnnotation,
+    CocoCategory,
+    CocoFile,
+    CocoImage,
+    Id,
+    not_coco,
+    read_coco_file,
+)
+from datasets.importing.families import check_family_pattern, family_in
+from datasets.importing.geometry import clip_box
+from datasets.importing.places import find_image
 from datasets.store import Probe, probe
-from datasets.taxonomy import Settings, Taxonomy, validation_problems
+from datasets.taxonomy import Settings, Taxonomy
 
 ANNOTATION_FILES = ("annotations.json", "_annotations.coco.json")
 
@@ -30,56 +40,7 @@ class TruthSettings(Settings):
     drop: tuple[str, ...] = ()
     license: str | None = None
 
-    @field_validator("family")
-    @classmethod
-    def _family_compiles(cls, pattern: str | None) -> str | None:
-        try:
-            re.compile(pattern or "")
-        except re.error as error:
-            raise ValueError(f"{pattern!r} is not a regular expression: {error}") from None
-        return pattern
-
-
-class _Record(BaseModel):
-    model_config = ConfigDict(extra="ignore", frozen=True)
-
-
-class _CocoCategory(_Record):
-    id: int
-    name: str
-
-
-class _CocoTag(_Record):
-    category_id: int
-
-
-class _CocoImage(_Record):
-    id: int | str
-    file_name: str = Field(min_length=1)
-    license: int | str | None = None
-    family: str | None = None
-    tags: tuple[_CocoTag, ...] = ()
-
-
-class _CocoAnnotation(_Record):
-    id: int | str | None = None
-    image_id: int | str
-    category_id: int
-    bbox: Annotated[list[FiniteFloat], Field(min_length=4, max_length=4)]
-    iscrowd: int = 0
-
-
-class _CocoLicense(_Record):
-    id: int | str | None = None
-    name: str | None = None
-    url: str | None = None
-
-
-class _CocoFile(_Record):
-    images: list[_CocoImage]
-    annotations: list[_CocoAnnotation]
-    categories: list[_CocoCategory]
-    licenses: list[_CocoLicense] = []
+    _family_compiles = field_validator("family")(check_family_pattern)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,17 +108,19 @@ def _annotation_file(folder: Path) -> Path:
     return candidates[0]
 
 
-def _parse(path: Path) -> _CocoFile:
-    content = read_json(path)
-    try:
-        return _CocoFile.model_validate(content)
-    except ValidationError as error:
-        problems = validation_problems(error)
-        raise BadDataset(f"{path} is not COCO: {problems[0]} ({len(problems)} such places); mend the file") from None
+def _parse(path: Path) -> CocoFile:
+    content = read_coco_file(path)
+    problems = [*content.unreadable]
+    for number, annotation in enumerate(content.annotations):
+        if annotation.bbox is None or len(annotation.bbox) != 4 or not all(map(math.isfinite, annotation.bbox)):
+            problems.append(f"annotations.{number}.bbox: Expected 4 finite numbers, got {annotation.bbox}")
+    if problems:
+        raise not_coco(path, problems)
+    return content
 
 
-def _check_ids(content: _CocoFile, path: Path) -> None:
-    kinds: Mapping[str, Sequence[_CocoImage | _CocoCategory | _CocoAnnotation]] = {
+def _check_ids(content: CocoFile, path: Path) -> None:
+    kinds: Mapping[str, Sequence[CocoImage | CocoCategory | CocoAnnotation]] = {
         "image": content.images,
         "category": content.categories,
         "annotation": content.annotations,
@@ -175,8 +138,8 @@ def _check_ids(content: _CocoFile, path: Path) -> None:
 
 
 def _category_ids(
-    content: _CocoFile, path: Path, taxonomy: Taxonomy, settings: TruthSettings
-) -> Mapping[int, int | None]:
+    content: CocoFile, path: Path, taxonomy: Taxonomy, settings: TruthSettings
+) -> Mapping[Id, int | None]:
     """The project's id of each of the file's category ids; None for a class to drop."""
     on_boxes = Counter(a.category_id for a in content.annotations)
     on_images = Counter(tag.category_id for image in content.images for tag in image.tags)
@@ -208,15 +171,11 @@ def _category_ids(
     return category_ids
 
 
-def _locate(content: _CocoFile, path: Path) -> dict[int | str, Path]:
+def _locate(content: CocoFile, path: Path) -> dict[Id, Path]:
     """Where each image lies. Raises BadDataset for names that leave the folder and for absent images."""
     folder, located, absent = path.parent, {}, []
     for image in content.images:
-        name = PurePosixPath(image.file_name)
-        if name.is_absolute() or ".." in name.parts:
-            raise BadDataset(f"{path}: file_name {image.file_name!r} leaves the folder; use names below {folder}")
-        places = (folder / name, folder / "images" / name)
-        found = next((place for place in places if place.is_file()), None)
+        found = find_image(image.file_name, (folder, folder / "images"), told_in=path)
         if found is None:
             absent.append(image.file_name)
         else:
@@ -230,12 +189,12 @@ def _locate(content: _CocoFile, path: Path) -> dict[int | str, Path]:
 
 
 def _truth(
-    content: _CocoFile,
-    located: Mapping[int | str, Path],
-    category_ids: Mapping[int, int | None],
+    content: CocoFile,
+    located: Mapping[Id, Path],
+    category_ids: Mapping[Id, int | None],
     settings: TruthSettings,
 ) -> TruthFolder:
-    boxes: dict[int | str, list[_CocoAnnotation]] = defaultdict(list)
+    boxes: dict[Id, list[CocoAnnotation]] = defaultdict(list)
     for annotation in content.annotations:
         if not annotation.iscrowd:
             boxes[annotation.image_id].append(annotation)
@@ -251,7 +210,7 @@ def _truth(
             TruthImage(
                 path=path,
                 sha256=hashlib.sha256(content_bytes).hexdigest(),
-                family=image.family or _family(path.name, settings.family),
+                family=image.family or family_in(path.name, settings.family) or path.stem,
                 license=settings.license or licenses.get(image.license),
                 boxes=kept,
                 tag_ids=tuple(tag_id for tag_id in tag_ids if tag_id is not None),
@@ -289,32 +248,16 @@ def _probe(path: Path, content: bytes) -> Probe:
 
 
 def _boxes_inside(
-    annotations: list[_CocoAnnotation], facts: Probe, category_ids: Mapping[int, int | None]
+    annotations: list[CocoAnnotation], facts: Probe, category_ids: Mapping[Id, int | None]
 ) -> tuple[tuple[tuple[int, BboxXywh], ...], int]:
     kept, cut = [], 0
     for annotation in annotations:
         category_id = category_ids[annotation.category_id]
         if category_id is None:
             continue
-        inside = _inside(annotation.bbox, facts)
-        cut += inside != tuple(annotation.bbox)
+        x, y, width, height = annotation.bbox or (0.0, 0.0, 0.0, 0.0)
+        inside = clip_box((x, y, width, height), facts.width, facts.height)
+        cut += inside != (x, y, width, height)
         if inside is not None:
             kept.append((category_id, inside))
     return tuple(kept), cut
-
-
-def _inside(bbox_xywh: list[float], facts: Probe) -> BboxXywh | None:
-    x, y, width, height = bbox_xywh
-    left, top = max(x, 0.0), max(y, 0.0)
-    right, bottom = min(x + width, float(facts.width)), min(y + height, float(facts.height))
-    if right <= left or bottom <= top:
-        return None
-    if (left, top, right, bottom) == (x, y, x + width, y + height):
-        return (x, y, width, height)  # as given: a difference of sums would change its last digits
-    return (left, top, right - left, bottom - top)
-
-
-def _family(name: str, pattern: str | None) -> str:
-    match = re.search(pattern, name) if pattern else None
-    found = next((group for group in match.groups() if group), match.group()) if match else None
-    return found or PurePosixPath(name).stem
