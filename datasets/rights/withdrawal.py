@@ -1,0 +1,132 @@
+"""Taking pictures out of every dataset version that holds them. Old versions stay; new ones replace them."""
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from datasets.coco import Image
+from datasets.errors import BadDataset
+from datasets.rights.heads import Head, read_heads
+from datasets.rights.ledger import entry, read_takedowns, write_takedown
+from datasets.rights.takedown import Claim, hashes, named_images, with_kin, with_whole_hashes, without
+from datasets.versions import read_version, write_version
+
+
+@dataclass(frozen=True)
+class Holding:
+    """A dataset version and the images, by SHA-256, that hold a picture which was asked for."""
+
+    version: str
+    sha256s: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Replacement:
+    """A version that held withdrawn pictures, the one to use instead, and the models that were trained on the old."""
+
+    old: str
+    new: str
+    images: int
+    models: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Withdrawal:
+    """What was withdrawn. `unmatched` are the parts of the claim that name no image of any version."""
+
+    claim: Claim
+    removed: tuple[Image, ...]
+    replacements: tuple[Replacement, ...]
+    unmatched: tuple[str, ...]
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """All models that were trained on one of the pictures."""
+        return tuple(sorted({model for replacement in self.replacements for model in replacement.models}))
+
+
+def versions_holding(versions: Path, sha256s: Collection[str]) -> list[Holding]:
+    """The versions that hold these pictures: as an image, as a copy of one, or as what one is derived from.
+
+    Raises:
+        BadDataset: a version cannot be read, so nobody knows what it holds.
+    """
+    held = ((head, _held(head, set(sha256s))) for head in read_heads(versions))
+    return [Holding(head.version, tuple(image.sha256 for image in images)) for head, images in held if images]
+
+
+def write_replacements(
+    versions: Path,
+    claim: Claim,
+    *,
+    ledger: Path,
+    now: datetime,
+    models_of: Callable[[str], list[str]],
+    reason: str | None = None,
+) -> Withdrawal:
+    """Write, for every version that holds a claimed picture, one without it, and put the takedown into the ledger.
+
+    What was taken down before doesn't come back: a new version is without all that the ledger names. A new version's
+    parent is the one it replaces. Running it again, even after it was killed, comes to the same end.
+
+    Raises:
+        BadDataset: no version holds a claimed picture, a hash is ambiguous, or a version or the ledger is broken.
+    """
+    claim, removed, unmatched = find_in_versions(versions, claim)
+    gone = {sha256 for image in removed for sha256 in hashes(image)}
+    earlier = read_takedowns(ledger).by_sha256.keys()
+    replacements = []
+    for head in read_heads(versions):
+        if held := _held(head, gone):
+            went = {image.sha256 for image in _held(head, gone | earlier)} | gone | earlier
+            rest = without(read_version(versions, head.version, head.taxonomy), went)
+            new = write_version(rest, versions, parents=[head.version])
+            replacements.append(Replacement(head.version, new, len(held), tuple(models_of(head.version))))
+    done = Withdrawal(claim, removed, tuple(replacements), unmatched)
+    kept = (image for head in read_heads(versions) for image in head.images if image.sha256 not in gone)
+    new_of = {replacement.old: replacement.new for replacement in replacements}
+    write_takedown(ledger, entry(claim, removed, kept, now=now, reason=reason, versions=new_of, models=done.models))
+    return done
+
+
+def find_in_versions(versions: Path, claim: Claim) -> tuple[Claim, tuple[Image, ...], tuple[str, ...]]:
+    """The claim with whole hashes, every image of any version that it takes down, and what of it names none.
+
+    What one version alone knows (an author, a copy) counts in all of them.
+
+    Raises:
+        BadDataset: no version holds one, a hash is ambiguous, or a version is broken.
+    """
+    if claim.sha256s:
+        claim = with_whole_hashes(claim, (image for head in read_heads(versions) for image in head.images))
+    found: dict[str, Image] = {}
+    missed: set[str] | None = None
+    for head in read_heads(versions, with_sources=bool(claim.sources)):
+        named, unmatched = named_images(head.images, claim, head.sources_of)
+        missed = set(unmatched) if missed is None else missed.intersection(unmatched)
+        found |= {image.sha256: image for image in head.images if image.sha256 in named}
+    if not found:
+        raise BadDataset(f"no version in {versions} holds an image of {' or '.join(sorted(missed or {'any kind'}))}")
+    return claim, tuple(_with_kin_anywhere(versions, found).values()), tuple(sorted(missed or ()))
+
+
+def _with_kin_anywhere(versions: Path, found: dict[str, Image]) -> dict[str, Image]:
+    """Those images and the ones that hold the same pictures, looked for in all versions until no more are found."""
+    while True:
+        gone = {sha256 for image in found.values() for sha256 in hashes(image)}
+        more = {image.sha256: image for head in read_heads(versions) for image in _held(head, gone)}
+        if more.keys() <= found.keys():
+            return found | more
+        found = more | found
+
+
+def _held(head: Head, sha256s: set[str]) -> list[Image]:
+    """The version's images that hold one of these pictures, or one derived from it."""
+    named = {image.sha256: "named" for image in head.images if _names_any(image, sha256s)}
+    went = with_kin(head.images, named) if named else {}
+    return [image for image in head.images if image.sha256 in went]
+
+
+def _names_any(image: Image, sha256s: set[str]) -> bool:
+    return image.derived_from in sha256s or not sha256s.isdisjoint(hashes(image))
