@@ -71,7 +71,10 @@ def annotation_columns(annotations: Sequence[AnnotationRecord], boxes: NDArray[n
     columns[:, 2:6] = boxes
     columns[:, 6] = column(map(_SOURCES.__getitem__, map(attrgetter("source"), annotations)), len(annotations))
     columns[:, 7] = column(map(attrgetter("iscrowd"), annotations), len(annotations))
-    columns[:, 8] = [-1 if track_id is UNSET else track_id for track_id in map(attrgetter("track_id"), annotations)]
+    columns[:, 8] = -1
+    track_ids = list(map(attrgetter("track_id"), annotations))
+    if track_ids.count(UNSET) < len(track_ids):
+        columns[:, 8] = [-1 if track_id is UNSET else track_id for track_id in track_ids]
     return columns
 
 

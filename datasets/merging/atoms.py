@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import compress
 from operator import attrgetter
 
 import numpy as np
@@ -29,14 +30,13 @@ _NAMELESS = (NAMELESS,)
 class Atoms:
     """N originals: each record has exactly one origin, without a shape, and lies in the pixels of its picture.
 
-    `pictures` (N,) are places in `sha256s`, `sources` (N,) in `source_names`; `boxes_xywh` (N, 4) is in pixels,
-    `columns` (N, 9) are a digest's, without the image's.
+    `pictures` (N,) are places in `sha256s`, `sources` (N,) in `source_names`; `columns` (N, 9) are a digest's, without
+    the image's.
     """
 
     records: list[AnnotationRecord]
     pictures: NDArray[np.int64]
     sources: NDArray[np.int64]
-    boxes_xywh: NDArray[np.float64]
     source_names: list[str]
     columns: NDArray[np.int64]
 
@@ -53,27 +53,37 @@ def take_apart(files: Iterable[tuple[str, CocoFile]], picture_of: Mapping[str, i
     """
     records: list[AnnotationRecord] = []
     pictures: list[int] = []
+    names: list[str] = []
     for name, content in files:
         place = {image.id: picture_of[image.sha256] for image in content.images}
-        atomic = []
-        for record in content.annotations:
-            if not record.origins:
-                record.origins = (Origin(name, str(record.id)),) if name else _NAMELESS
-            elif len(record.origins) > 1 or record.origins[0].shape is not None:
-                for origin in record.origins:
-                    records.append(_original(record, origin))
-                    pictures.append(picture_of[origin.shape.sha256] if origin.shape else place[record.image_id])
-                continue
-            atomic.append(record)
-        records += atomic
-        pictures += map(place.__getitem__, map(attrgetter("image_id"), atomic))
-    names = [record.origins[0].source for record in records]
+        plain, merged = _apart(content.annotations)
+        bare = [record for record in plain if not record.origins]
+        for record in bare:
+            record.origins = (Origin(name, str(record.id)),) if name else _NAMELESS
+        records += plain
+        pictures += map(place.__getitem__, map(attrgetter("image_id"), plain))
+        names += [name] * len(plain) if len(bare) == len(plain) else [record.origins[0].source for record in plain]
+        for record in merged:
+            for origin in record.origins:
+                records.append(_original(record, origin))
+                pictures.append(picture_of[origin.shape.sha256] if origin.shape else place[record.image_id])
+                names.append(origin.source)
     source_names = sorted(set(names))
     codes = {name: code for code, name in enumerate(source_names)}
     sources = column(map(codes.__getitem__, names), len(names))
-    boxes_xywh = boxes_of(records)
-    columns = annotation_columns(records, hundredths(boxes_xywh))
-    return Atoms(records, np.array(pictures, np.int64), sources, boxes_xywh, source_names, columns)
+    columns = annotation_columns(records, hundredths(boxes_of(records)))
+    return Atoms(records, np.array(pictures, np.int64), sources, source_names, columns)
+
+
+def _apart(records: list[AnnotationRecord]) -> tuple[list[AnnotationRecord], list[AnnotationRecord]]:
+    """Those that are originals themselves, and those that were made of others or drawn elsewhere."""
+    origins = list(map(attrgetter("origins"), records))
+    if origins.count(()) == len(origins):
+        return records, []
+    whole = [len(told) < 2 and not (told and told[0].shape) for told in origins]
+    return list(compress(records, whole)), [
+        record for record, is_whole in zip(records, whole, strict=True) if not is_whole
+    ]
 
 
 def _original(record: AnnotationRecord, origin: Origin) -> AnnotationRecord:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from datasets.digests import annotation_columns, boxes_of, hundredths
 from datasets.merging.atoms import NAMELESS, Atoms
-from datasets.merging.clusters import Overlaps, cluster, find_overlaps, hands_of
+from datasets.merging.clusters import Overlaps, cluster, find_overlaps
 from datasets.merging.objects import make_object
 from datasets.merging.places import Frames, Places, find_places
 from datasets.records import AnnotationRecord
@@ -33,7 +33,7 @@ def draw(atoms: Atoms, frames: Frames, sha256s: Sequence[str], *, same_iou: floa
     overlaps = find_overlaps(places, atoms, min_iou=min(doubtful_iou, same_iou))
     one_class = places.category_ids[overlaps.first] == places.category_ids[overlaps.second]
     same = overlaps.only(one_class & (overlaps.iou >= same_iou))
-    clusters = cluster(same, hands_of(places, atoms, same))
+    clusters = cluster(places, atoms, same)
     shown = np.ones(len(places), bool)
     shown[[place for members in clusters.values() for place in members[1:]]] = False
     object_of = np.cumsum(shown) - 1

@@ -1,7 +1,7 @@
 """Which pictures must stay on one side of a split, and on which side they are."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from datasets.merging.groups import connected
@@ -17,14 +17,14 @@ class Side:
     tied: tuple[str, ...] = ()
 
 
-def find_sides(views: Mapping[str, Iterable[View]], near: Iterable[tuple[str, str]]) -> dict[str, Side]:
+def find_sides(views: Mapping[str, Sequence[View]], near: Iterable[tuple[str, str]]) -> dict[str, Side]:
     """The side of every picture, by its SHA-256.
 
     Families that share a picture, or whose pictures show the same photograph, become one, named by the first of them.
     Where that would join a train family to a test family nothing is joined: pictures that are on one side stay there,
     and one that is on both or on neither gets no split.
     """
-    families = {sha256: sorted({view.family for view in said}) for sha256, said in views.items()}
+    families = {sha256: _families_of(said) for sha256, said in views.items()}
     splits: dict[str, set[Split]] = defaultdict(set)
     for said in views.values():
         for view in said:
@@ -40,6 +40,10 @@ def find_sides(views: Mapping[str, Iterable[View]], near: Iterable[tuple[str, st
         else:
             sides[sha256] = _torn(own, group, splits)
     return sides
+
+
+def _families_of(views: Sequence[View]) -> list[str]:
+    return [views[0].family] if len(views) == 1 else sorted({view.family for view in views})
 
 
 def _groups(families: Mapping[str, list[str]], near: Iterable[tuple[str, str]]) -> dict[str, list[str]]:

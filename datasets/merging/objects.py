@@ -34,13 +34,14 @@ def make_object(
     file's, an outline before a bare box, the picture's own before a copy's; origins drawn otherwise keep their shape.
     """
     ordered = _distinct(originals)
-    drawn_on, best = min(ordered, key=lambda one: (_RANK[one[1].source], not _is_outlined(one[1]), one[0] != sha256))
+    drawn_on, best = min(ordered, key=lambda one: _preference(one[1], is_own=one[0] == sha256))
     shown = scaled(best, *scales[drawn_on]) if drawn_on in scales else best
-    origins = (
+    origins = tuple(
         other.origins[0] if _is_drawn_alike(other, shown) and place == sha256 else _with_shape(other, place)
         for place, other in ordered
     )
-    return replace(shown, origins=tuple(origins))
+    shown.origins = origins
+    return shown
 
 
 def _distinct(originals: Sequence[Original]) -> list[Original]:
@@ -53,8 +54,9 @@ def _distinct(originals: Sequence[Original]) -> list[Original]:
     return [told[key] for key in sorted(told)]
 
 
-def _is_outlined(record: AnnotationRecord) -> bool:
-    return len(bytes(record.segmentation)) > len(b"[]")
+def _preference(record: AnnotationRecord, *, is_own: bool) -> int:
+    """Who drew it, then whether there is an outline, then where: the least is best."""
+    return 4 * _RANK[record.source] + 2 * (len(bytes(record.segmentation)) <= len(b"[]")) + (not is_own)
 
 
 def _is_drawn_alike(one: AnnotationRecord, other: AnnotationRecord) -> bool:

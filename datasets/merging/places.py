@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from datasets.digests import hundredths, sort_keys, starts_of_runs
+from datasets.digests import COORDINATE_DECIMALS, hundredths, sort_keys, starts_of_runs
 from datasets.merging.atoms import Atoms
 
 
@@ -48,18 +48,31 @@ class Places:
 
 def find_places(atoms: Atoms, frames: Frames) -> Places:
     """The places of all atoms, in canonical order whatever order the atoms are in."""
-    scale = frames.scale[atoms.pictures]
-    boxes = hundredths(atoms.boxes_xywh * np.concatenate([scale, scale], axis=1))
+    boxes = _shown_boxes(atoms, frames)
     pictures, category_ids = frames.shown_on[atoms.pictures], atoms.columns[:, 1]
     keys = sort_keys(pictures, category_ids, boxes)
     order = np.lexsort(keys[::-1])
     starts = np.flatnonzero(starts_of_runs([key[order] for key in keys]))
+    del keys
     kept = order[starts]
-    xywh = boxes[kept] / 100
+    xywh = boxes[kept] / 10**COORDINATE_DECIMALS
+    xywh[:, 2:] += xywh[:, :2]
     return Places(
         pictures=pictures[kept],
         category_ids=category_ids[kept],
-        boxes_xyxy=np.concatenate([xywh[:, :2], xywh[:, :2] + xywh[:, 2:]], axis=1),
+        boxes_xyxy=xywh,
         members=order,
         starts=np.append(starts, len(order)),
     )
+
+
+def _shown_boxes(atoms: Atoms, frames: Frames) -> NDArray[np.int64]:
+    """Boxes as xywh in 0.01 px of the pictures that they are shown on: (N, 4)."""
+    boxes = atoms.columns[:, 2:6]
+    moved = np.flatnonzero(frames.shown_on[atoms.pictures] != atoms.pictures)
+    if not len(moved):
+        return boxes
+    boxes = boxes.copy()
+    scale = frames.scale[atoms.pictures[moved]]
+    boxes[moved] = hundredths(boxes[moved] / 10**COORDINATE_DECIMALS * np.concatenate([scale, scale], axis=1))
+    return boxes
