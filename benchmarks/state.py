@@ -56,7 +56,7 @@ def _task(client: Client, task: Any, images: dict[str, Image]) -> list[Any]:
 
 
 def _models(run: Run) -> dict[str, Any]:
-    registry = open_registry(run)
+    registry = open_registry(run.folder)
     return {
         model.name: {
             "served": read_pointer(run.bundles, model.name),

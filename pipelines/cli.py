@@ -8,6 +8,7 @@ import click
 
 from datasets.errors import CarloopError
 from datasets.files import is_disk_full
+from pipelines.dataset_cli import dataset
 
 HOME = click.option(
     "--home",
@@ -130,6 +131,9 @@ def doctor(home: Path, as_json: bool) -> None:
     from pipelines.doctor import report_health
 
     sys.exit(0 if report_health(home, as_json=as_json) else 1)
+
+
+main.add_command(dataset)
 
 
 @main.group()

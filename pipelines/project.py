@@ -3,8 +3,9 @@
 Each folder owns the settings of its own part; here they are put together.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 from pydantic import Field, ValidationError
@@ -16,6 +17,8 @@ from datasets.taxonomy import DEFAULT_TAXONOMY, Category, Settings, Taxonomy, va
 from pipelines.errors import BadProject
 from scrapers.settings import FetchSettings
 from training.settings import TrainingSettings
+
+SettingsModel = TypeVar("SettingsModel", bound=Settings)
 
 
 class LoopSettings(Settings):
@@ -51,6 +54,14 @@ def read_project(path: Path) -> Project:
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise BadProject(f"{path} cannot be read as YAML: {' '.join(str(error).split())}") from None
     return parse_project(content or {}, where=str(path))
+
+
+def check_settings(model: type[SettingsModel], values: Mapping[str, Any]) -> SettingsModel:
+    """Settings from a command's options. Raises BadProject with every wrong value."""
+    try:
+        return model.model_validate(dict(values))
+    except ValidationError as error:
+        raise BadProject(f"these options do not fit: {'; '.join(validation_problems(error))}") from None
 
 
 def parse_project(content: Any, *, where: str) -> Project:

@@ -117,6 +117,11 @@ def open_run(home: Path, project: Project, truth: TruthFolder, *, budget: int, f
         yield make_run(folder, project, key)
 
 
+def run_folders(home: Path) -> list[Path]:
+    """The folders of all runs under a home, in order of their names."""
+    return sorted(path.parent for path in (home / "runs").glob("*/project.json"))
+
+
 def make_run(folder: Path, project: Project, key: str) -> Run:
     """The run in this folder, with its places made and what a killed process left half-done swept away."""
     for name in ("store", "versions", "models", "bundles", "cvat", "logs", "rounds"):

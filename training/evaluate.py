@@ -102,7 +102,7 @@ def to_coco_pair(
                 "category_id": a.category_id,
                 "bbox": list(a.bbox_xywh),
                 "area": a.bbox_xywh[2] * a.bbox_xywh[3],
-                "iscrowd": 0,
+                "iscrowd": int(a.iscrowd),
             }
             for number, a in enumerate(annotations, start=1)
         ],

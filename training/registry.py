@@ -75,6 +75,11 @@ class Registry:
         self.set_alias("challenger", registered)
         return self.version(registered.model, registered.version)
 
+    def trained_on(self, dataset: str) -> list[str]:
+        """The versions of any model that were trained on a dataset version, as name@version."""
+        found = self._client.search_model_versions(f"tags.`{DATASET}` = '{dataset}'")
+        return sorted(f"{version.name}@{version.version}" for version in found)
+
     def set_alias(self, alias: Alias, registered: RegisteredVersion) -> None:
         self._client.set_registered_model_alias(registered.model, alias, registered.version)
 

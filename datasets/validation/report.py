@@ -2,13 +2,12 @@
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from datasets.validation.codes import CODES, Severity
@@ -110,24 +109,22 @@ def _by_severity(report: Report) -> list[str]:
 
 
 def render(report: Report) -> RenderableType:
-    """The report for a terminal: one row a code, with the first few places."""
-    return Group(*([_table(report)] if report.counts else []), Text(summary(report)))
-
-
-def _table(report: Report) -> Table:
+    """The report for a terminal: each code with its meaning, the first few places, and what to do."""
     by_code: dict[str, list[Finding]] = defaultdict(list)
     for finding in report.findings:
         by_code[finding.code].append(finding)
-    table = Table("code", "count", "where and what", "remedy", box=None, pad_edge=False)
-    for code in _by_severity(report):
-        style = _STYLES[CODES[code].severity]
-        where = Text("\n").join(_line(finding) for finding in by_code[code][:_SHOWN])
-        if report.counts[code] > _SHOWN:
-            where.append(f"\nand {report.counts[code] - _SHOWN} more", style="dim")
-        table.add_row(
-            Text(code, style=style), Text(str(report.counts[code]), justify="right"), where, Text(_remedy(code))
-        )
-    return table
+    found = (part for code in _by_severity(report) for part in _told(code, report.counts[code], by_code[code]))
+    return Group(*found, Text(summary(report)))
+
+
+def _told(code: str, count: int, findings: Sequence[Finding]) -> Iterator[Text]:
+    """One code's lines; a place is a line of its own, however long, so that it can be searched for."""
+    severity = CODES[code].severity
+    yield Text.assemble((code, _STYLES[severity]), f" ({severity}, {count}): {CODES[code].meaning}")
+    yield from (Text("  ").append(_line(finding)) for finding in findings[:_SHOWN])
+    if count > _SHOWN:
+        yield Text(f"  and {count - _SHOWN} more", style="dim")
+    yield Text(f"  remedy: {_remedy(code)}", style="italic")
 
 
 def _line(finding: Finding) -> Text:
