@@ -1,6 +1,7 @@
 """The digest of a dataset's canonical content: the same on any machine, whatever the order, numbers and text.
 
-Coordinates count to 0.01 px. Times, addresses, parents and origins don't count.
+Coordinates count to 0.01 px. What each source says of an image counts; times, addresses, parents and the ids of origins
+don't.
 """
 
 import hashlib
@@ -11,12 +12,14 @@ from typing import Any
 import msgspec
 import numpy as np
 from msgspec import UNSET, Raw
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from datasets.numbers import parse_rings, parse_rows
-from datasets.records import NO_SEGMENTATION, AnnotationRecord, CocoFile, ImageRecord
+from datasets.records import NO_SEGMENTATION, AnnotationRecord, CocoFile, ImageRecord, Provenance, View
 
 COORDINATE_DECIMALS = 2
+_MOST_PIXELS = 2**53 / 10**COORDINATE_DECIMALS  # up to there whole hundredths are exact
 _SOURCES = {"manual": 0, "semi-auto": 1, "auto": 2, "file": 3}
 _CHUNK = 50_000
 _ENCODER = msgspec.json.Encoder(order="deterministic")
@@ -45,9 +48,19 @@ def _image(image: ImageRecord) -> list[Any]:
     tags = sorted(image.tags, key=lambda tag: tag.category_id) if len(image.tags) > 1 else image.tags
     known = [sorted(image.neg_category_ids), sorted(image.not_exhaustive_category_ids)]
     said: list[Any] = [image.sha256, image.family, image.split or "", image.source.license or "", tags, known]
-    if image.deleted or image.derived_from or image.copies:
-        said.append([image.deleted, image.derived_from, sorted(copy.sha256 for copy in image.copies)])
+    if image.deleted or image.derived_from or image.copies or image.near:
+        copies = sorted(copy.sha256 for copy in image.copies)
+        said.append([image.deleted, image.derived_from, copies, sorted(image.near)])
+    said.append(image.source.author)
+    if image.views:
+        said.append(sorted(map(_view, image.views)))
     return said
+
+
+def _view(view: View) -> bytes:
+    """What a source says of an image, which later merges go by; not where it was found."""
+    provenance = Provenance(author=view.provenance.author, license=view.provenance.license)
+    return _ENCODER.encode(replace(view, provenance=provenance))
 
 
 def columns_of(content: CocoFile) -> NDArray[np.int64]:
@@ -89,18 +102,17 @@ def boxes_of(annotations: Sequence[AnnotationRecord]) -> NDArray[np.float64]:
 
 
 def hundredths(pixels: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Coordinates in whole hundredths of a pixel."""
+    """Coordinates in whole hundredths of a pixel. Raises ValueError for one that is too large to have hundredths."""
+    if len(pixels) and np.abs(pixels).max() > _MOST_PIXELS:
+        raise ValueError(f"a coordinate is beyond {_MOST_PIXELS:.0e} pixels")
     whole: NDArray[np.int64] = np.rint(pixels * 10**COORDINATE_DECIMALS).astype(np.int64)
     return whole
 
 
 def _canonical_order(columns: NDArray[np.int64], annotations: Sequence[AnnotationRecord]) -> NDArray[np.int64]:
     """Sorted by the columns; what is equal in all of them is sorted by its shape and attributes."""
-    keys = [
-        *sort_keys(columns[:, 0], columns[:, 1], columns[:, 2:6]),
-        _packed(columns[:, 6] * 2 + columns[:, 7], columns[:, 8]),
-    ]
-    order = np.lexsort(keys[::-1])
+    keys = sort_keys(*columns.T[:6], columns[:, 6] * 2 + columns[:, 7], columns[:, 8])
+    order = np.arange(len(columns)) if _are_sorted(keys) else np.lexsort(keys[::-1])
     same = ~starts_of_runs([key[order] for key in keys])[1:]
     for start, end in _runs(same):
         run = order[start:end].tolist()
@@ -108,19 +120,16 @@ def _canonical_order(columns: NDArray[np.int64], annotations: Sequence[Annotatio
     return order
 
 
-def sort_keys(
-    images: NDArray[np.int64], category_ids: NDArray[np.int64], boxes: NDArray[np.int64]
-) -> list[NDArray[np.int64]]:
-    """Three (N,) keys that sort by image, class and place: two whole numbers below 2**31 a key take half the time."""
-    return [
-        _packed(images, category_ids),
-        _packed(boxes[:, 0], boxes[:, 1]),
-        _packed(boxes[:, 2], boxes[:, 3]),
-    ]
+def sort_keys(*columns: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+    """Keys, (N,) each, that sort as these columns do: two columns in one key, where that fits, take half the time."""
+    pairs = zip(columns[::2], columns[1::2], strict=True)
+    return [key for high, low in pairs for key in _packed(high, low)]
 
 
-def _packed(high: NDArray[np.int64], low: NDArray[np.int64]) -> NDArray[np.int64]:
-    return (high << 32) + low
+def _packed(high: NDArray[np.int64], low: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+    if len(high) and max(np.abs(high).max(), np.abs(low).max()) >= 2**31:
+        return [high, low]
+    return [(high << 32) + low]
 
 
 def starts_of_runs(sorted_keys: Sequence[NDArray[np.int64]]) -> NDArray[np.bool_]:
@@ -130,6 +139,16 @@ def starts_of_runs(sorted_keys: Sequence[NDArray[np.int64]]) -> NDArray[np.bool_
     for key in sorted_keys:
         new[1:] |= key[1:] != key[:-1]
     return new
+
+
+def _are_sorted(keys: Sequence[NDArray[np.int64]]) -> bool:
+    """Whether entries are in the order of their first key, then their second, and so on."""
+    undecided = np.ones(max(len(keys[0]) - 1, 0), bool)
+    for key in keys:
+        if (undecided & (key[1:] < key[:-1])).any():
+            return False
+        undecided &= key[1:] == key[:-1]
+    return True
 
 
 def _runs(same: NDArray[np.bool_]) -> list[tuple[int, int]]:
@@ -145,10 +164,19 @@ def _shapes(annotations: Sequence[AnnotationRecord]) -> list[bytes]:
     for position in masks:
         outlines[position] = NO_SEGMENTATION
     numbers, counts, rings = parse_rings(outlines)
-    attributes = {position: a.attributes for position, a in enumerate(annotations) if a.attributes}
+    attributes = _set("attributes", annotations)
     several = {position: _ring_lengths(outlines[position]) for position in np.flatnonzero(rings > 1).tolist()}
-    rare = [sorted(told.items()) for told in (masks, attributes, several)]
+    scores = _set("score", annotations)
+    rare = [sorted(told.items()) for told in (masks, attributes, several, scores)]
     return [counts.astype("<i8").tobytes(), hundredths(numbers).astype("<i8").tobytes(), _ENCODER.encode(rare)]
+
+
+def _set(field: str, annotations: Sequence[AnnotationRecord]) -> dict[int, Any]:
+    """A field's values by position, where there are any."""
+    values = list(map(attrgetter(field), annotations))
+    if values.count(UNSET) == len(values):
+        return {}
+    return {position: value for position, value in enumerate(values) if value is not UNSET and value != {}}
 
 
 def _masks(outlines: Sequence[Raw]) -> dict[int, Any]:

@@ -98,6 +98,7 @@ def _merge(
     said.scaled.update(scaled)
     for one, other in near:
         said.near[one].add(other)
+        said.near[other].add(one)
     sha256s = sorted(said.pictures)
     numbers = {sha256: number for number, sha256 in enumerate(sha256s)}
     atoms = take_apart(files, numbers)

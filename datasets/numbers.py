@@ -16,6 +16,9 @@ Pieces = Sequence[Raw | bytes]
 _AT_ONCE = 50_000
 _NUMBERS = b"0123456789.eE+- \n\r\t"
 _OPEN, _CLOSE, _COMMA = b"[],"
+# What brackets and commas never show where every piece is arrays of two numbers or more: arrays too deep or too short,
+# and numbers beside arrays.
+_NO_RINGS = (b"[[[", b"]]]", b"[[]", b",],[]", b"],]", b"[,[", b",,[", b"]],[,", b"[],[,")
 
 
 def parse_numbers(pieces: Pieces) -> NDArray[np.float64]:
@@ -53,7 +56,7 @@ def parse_rows(pieces: Pieces, *, width: int) -> NDArray[np.float64]:
 
 
 def parse_rings(pieces: Pieces) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]:
-    """Polygons, each an array of arrays of numbers: all numbers (N,), how many each piece has, and how many arrays.
+    """Polygons, each an array of arrays of two numbers or more: all numbers (N,), how many each piece has, and arrays.
 
     Raises ValueError when a piece is something else.
     """
@@ -71,7 +74,10 @@ def parse_rings(pieces: Pieces) -> tuple[NDArray[np.float64], NDArray[np.int64],
 
 def _outline(text: bytes) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """How many numbers and how many arrays each piece of a text holds, told by brackets and commas alone."""
-    marks = np.frombuffer(text.translate(None, _NUMBERS), np.uint8)[1:-1]
+    outline = text.translate(None, _NUMBERS)[1:-1]
+    if outline.startswith(b"[,") or any(sign in outline for sign in _NO_RINGS):
+        raise ValueError("a piece is not arrays of numbers")
+    marks = np.frombuffer(outline, np.uint8)
     depth = np.cumsum((marks == _OPEN).astype(np.int8) - (marks == _CLOSE).astype(np.int8), dtype=np.int32)
     ends = np.flatnonzero((marks == _CLOSE) & (depth == 0))
     arrays_before = np.cumsum((marks == _OPEN) & (depth == 2))[ends]

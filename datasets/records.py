@@ -227,7 +227,7 @@ def read_records(path: Path) -> CocoFile:
         return _DECODER.decode(path.read_bytes())
     except msgspec.ValidationError as error:
         raise BadDataset(f"{path} is not a Carloop dataset: {error}; import it first") from None
-    except (OSError, msgspec.DecodeError) as error:
+    except (OSError, UnicodeDecodeError, msgspec.DecodeError) as error:
         read_json(path)  # tells what is wrong, and where
         raise BadDataset(f"{path} cannot be read: {error}; mend the file or fetch it again") from None
 

@@ -6,13 +6,14 @@ their share of every class. What was assigned before is an input and stays as it
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from msgspec.structs import replace
 from pydantic import Field
 
 from datasets.coco import Dataset, Image, Split, make_dataset
+from datasets.merging.groups import connected
 from datasets.taxonomy import Settings
 
 
@@ -44,19 +45,20 @@ def assign_splits(
 ) -> Assigned:
     """Give every family without a side one; `known` has the sides of old images by SHA-256, before the images' own.
 
-    An old image keeps its side. New images of a family follow its old ones; where these are on both sides, the family
-    is tied: its new images get no side.
+    An old image keeps its side, and where it is now a copy of a larger one, that one has it. New images of a family
+    follow its old ones; where these are on both sides, the family is tied: its new images get no side. Families whose
+    images show one photograph count as one, named by the first of them.
     """
     settings = settings or SplitSettings()
+    family_of = _joined_families(dataset)
     sides: dict[str, set[Split]] = defaultdict(set)
     for image in dataset.images:
-        side = known.get(image.sha256, image.split)
-        sides[image.family].update([side] if side else [])
-    new = _assign_new([family for family, found in sides.items() if not found], dataset, seed, settings)
-    side_of: dict[str, Split | None] = {family: next(iter(found)) for family, found in sides.items() if len(found) == 1}
-    side_of.update(new)
+        sides[family_of[image.sha256]].update(_old_sides(image, known))
+    new = _assign_new({family for family, found in sides.items() if not found}, family_of, dataset, seed, settings)
+    side_of = {family: next(iter(found)) for family, found in sides.items() if len(found) == 1} | new
     images = (
-        _on_side(image, known.get(image.sha256) or image.split or side_of.get(image.family)) for image in dataset.images
+        _on_side(image, _one(_old_sides(image, known)) or side_of.get(family_of[image.sha256]))
+        for image in dataset.images
     )
     tied = tuple(sorted(family for family, found in sides.items() if len(found) > 1))
     return Assigned(make_dataset(dataset.taxonomy, images, dataset.annotations), new, tied)
@@ -67,14 +69,38 @@ def _on_side(image: Image, side: Split | None) -> Image:
     return replace(image, split=side, views=tuple(replace(view, split=side) for view in image.views))
 
 
-def _assign_new(families: Iterable[str], dataset: Dataset, seed: int, settings: SplitSettings) -> dict[str, Split]:
+def _joined_families(dataset: Dataset) -> dict[str, str]:
+    """The family of each image, by SHA-256; a merge keeps families apart that are on both sides already."""
+    edges = (
+        (image.family, dataset.by_sha256[other].family)
+        for image in dataset.images
+        for other in image.near
+        if other in dataset.by_sha256
+    )
+    first = {family: min(group) for group in connected(edges) for family in group}
+    return {image.sha256: first.get(image.family, image.family) for image in dataset.images}
+
+
+def _old_sides(image: Image, known: Mapping[str, Split]) -> set[Split]:
+    """The side that an image and its copies have; both, where they are on both."""
+    pictures = (image.sha256, *(copy.sha256 for copy in image.copies))
+    return {known[sha256] for sha256 in pictures if sha256 in known} or ({image.split} if image.split else set())
+
+
+def _one(sides: set[Split]) -> Split | None:
+    return next(iter(sides)) if len(sides) == 1 else None
+
+
+def _assign_new(
+    wanted: set[str], family_of: Mapping[str, str], dataset: Dataset, seed: int, settings: SplitSettings
+) -> dict[str, Split]:
     """Families in the order of their hash; each to the test side while its rarest class has too little there."""
-    wanted = set(families)
     held: dict[str, Counter[int]] = defaultdict(Counter)
     for image in dataset.images:
-        if image.family in wanted:
+        family = family_of[image.sha256]
+        if family in wanted:
             classes = [annotation.category_id for annotation in dataset.annotations_of.get(image.sha256, ())]
-            held[image.family].update({_ANY: 1} | Counter([*classes, *(tag.category_id for tag in image.tags)]))
+            held[family].update({_ANY: 1} | Counter([*classes, *(tag.category_id for tag in image.tags)]))
     total: Counter[int] = Counter()
     for counts in held.values():
         total.update(counts)

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from datasets.taxonomy import DEFAULT_TAXONOMY, Taxonomy
+from datasets.taxonomy import DEFAULT_TAXONOMY
 
 if TYPE_CHECKING:
+    from pipelines.project import Project
     from pipelines.shelf import Shelf
 
 HOME = click.option(
@@ -46,12 +47,12 @@ def _shelf(home: Path) -> "Shelf":
     return Shelf(home)
 
 
-def _taxonomy(project_path: Path | None) -> Taxonomy | None:
-    """The project's classes; None where there is no project."""
+def _project(project_path: Path | None) -> "Project | None":
+    """The project; None where there is none."""
     from pipelines.project import read_project
 
     path = project_path or Path("carloop.yaml")
-    return read_project(path).taxonomy if project_path or path.exists() else None
+    return read_project(path) if project_path or path.exists() else None
 
 
 def _options(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -81,10 +82,10 @@ def _options(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
     help="Classes that the project lacks: list them and stop, leave them out, or take them as they are.",
 )
 @click.option("--drop", multiple=True, help="A class to leave out in any case; may be given several times.")
-@click.option("--license", "licence", help="Licence of images whose files state none.")
+@click.option("--license", "licence", help="Licence of the images, in place of what their files state.")
 @click.option("--author", help="Author of images whose files state none.")
 @click.option("--page-url", help="Page that the images come from, where their files state none.")
-@click.option("--family", help="Regular expression over file names; what it finds stays on one side of a split.")
+@click.option("--family", help="Regular expression over names: what stays on one side [default: the project's].")
 @click.option("--class-attribute", help="Region attribute that holds the class (VIA).")
 @click.option("--skip-bad-images", is_flag=True, help="Leave out absent and broken images instead of stopping.")
 @_options(NAME, PROJECT, HOME, AS_JSON)
@@ -100,8 +101,11 @@ def import_(
     from pipelines.dataset_commands import import_source
     from pipelines.project import check_settings
 
-    taxonomy = _taxonomy(project_path) or DEFAULT_TAXONOMY
+    project = _project(project_path)
+    if project:
+        settings["family"] = settings["family"] or project.truth.family
     wanted = check_settings(ImportSettings, {"format": form, "license": licence, **settings})
+    taxonomy = project.taxonomy if project else DEFAULT_TAXONOMY
     import_source(_shelf(home), source, taxonomy, wanted, as_json=as_json)
 
 
@@ -183,7 +187,8 @@ def merge(
     from pipelines.dataset_commands import merge_versions
 
     settings = MergeSettings(same_iou=iou, doubtful_iou=doubtful_iou)
-    taxonomy = _taxonomy(project_path)
+    project = _project(project_path)
+    taxonomy = project.taxonomy if project else None
     merge_versions(_shelf(home), versions, taxonomy, settings, pixels=pixels, name=name, as_json=as_json)
 
 

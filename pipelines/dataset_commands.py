@@ -14,7 +14,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from datasets.coco import Dataset, from_records, to_records
+from datasets.coco import Dataset, Image, View, from_records, to_records
 from datasets.digests import columns_of
 from datasets.duplicates.families import families
 from datasets.errors import BadDataset
@@ -24,6 +24,7 @@ from datasets.importing import ImportSettings, import_dataset
 from datasets.merge import Merged, MergeSettings, merge_records
 from datasets.rights import (
     Claim,
+    Takedowns,
     delete_images,
     is_taken_down,
     licenses,
@@ -45,7 +46,7 @@ from datasets.taxonomy import Taxonomy
 from datasets.validation.repair import repair_dataset
 from datasets.validation.report import render, to_dict
 from datasets.validation.validate import validate_dataset
-from datasets.versions import read_conflicts, read_content, read_manifest, taxonomy_of
+from datasets.versions import read_conflicts, read_manifest, taxonomy_of
 from pipelines.progress import Progress
 from pipelines.runs import run_folders
 from pipelines.shelf import Duplicates, Shelf
@@ -54,6 +55,8 @@ from pipelines.shelf import Duplicates, Shelf
 def import_source(shelf: Shelf, source: Path, taxonomy: Taxonomy, settings: ImportSettings, *, as_json: bool) -> None:
     """Import a foreign dataset as a version, named as its source."""
     progress = _progress()
+    forbidden = read_takedowns(shelf.takedowns)
+    kept_before = shelf.holding(forbidden.by_sha256)
     with progress.step(f"import {source}") as step:
         imported = import_dataset(
             source,
@@ -62,7 +65,8 @@ def import_source(shelf: Shelf, source: Path, taxonomy: Taxonomy, settings: Impo
             settings=settings,
             progress=lambda done, total: step.advance(to=done, of=total),
         )
-    datasets, refused = _without_taken_down(shelf, imported.datasets)
+    datasets, refused = _without_taken_down(forbidden, imported.datasets)
+    delete_images((image for image in refused if image.sha256 not in kept_before), shelf.store)
     merged = merge_records([("", to_records(one)) for one in datasets], taxonomy=imported.taxonomy)
     place = source.resolve()
     name = settings.name or (place.name if place.is_dir() else place.stem)
@@ -74,26 +78,26 @@ def import_source(shelf: Shelf, source: Path, taxonomy: Taxonomy, settings: Impo
         "sources": len(imported.datasets),
         **_counted(merged),
         "unknown": dict(imported.unknown),
-        "taken_down": refused,
+        "taken_down": sorted({image.sha256 for image in refused}),
         "notes": list(imported.notes),
     }
     _show(told, as_json=as_json, notes=imported.notes)
 
 
-def _without_taken_down(shelf: Shelf, datasets: Iterable[Dataset]) -> tuple[list[Dataset], list[str]]:
-    """The datasets without images whose right to be used was withdrawn; these leave the store again."""
-    takedowns = read_takedowns(shelf.takedowns)
-    kept, refused = [], []
+def _without_taken_down(takedowns: Takedowns, datasets: Iterable[Dataset]) -> tuple[list[Dataset], list[Image]]:
+    """The datasets without images whose right to be used was withdrawn, and these."""
+    kept: list[Dataset] = []
+    refused: list[Image] = []
     for dataset in datasets:
         gone = [
             image
             for image in dataset.images
             if is_taken_down(takedowns, sha256=image.sha256, urls=(image.source.url, image.source.page_url))
         ]
-        delete_images(gone, shelf.store)
-        refused += [image.sha256 for image in gone]
-        kept.append(dataset.only(image.sha256 for image in dataset.images if image not in gone) if gone else dataset)
-    return kept, sorted(set(refused))
+        refused += gone
+        left = {image.sha256 for image in dataset.images} - {image.sha256 for image in gone}
+        kept.append(dataset.only(left) if gone else dataset)
+    return kept, refused
 
 
 def validate(path: Path, *, repair: Path | None, strict: bool, pixels: bool, near: bool, as_json: bool) -> int:
@@ -136,7 +140,7 @@ def dedupe(shelf: Shelf, references: Sequence[str], *, as_json: bool) -> None:
     names: dict[str, set[str]] = {sha256: set() for sha256 in images}
     for dataset in datasets:
         for image in dataset.images:
-            names[image.sha256] |= {f"{view.source}/{view.file_name}" for view in image.views} or {image.file_name}
+            names[image.sha256] |= {f"{_folder(view)}{view.file_name}" for view in image.views} or {image.file_name}
     found = shelf.find_duplicates([(sha256, image.file_name) for sha256, image in sorted(images.items())], _progress())
     together = _families(sorted(images), found)
     told = {
@@ -156,6 +160,11 @@ def dedupe(shelf: Shelf, references: Sequence[str], *, as_json: bool) -> None:
         _write_json({**told, "copies": exact, "near": listed, "members": members})
         return
     _show({**told, "families": _sizes(together)}, as_json=False)
+
+
+def _folder(view: View) -> str:
+    """Where a source's files lie: several annotation files may speak of the same ones."""
+    return f"{view.source.partition('/')[0]}/" if view.source else ""
 
 
 def _families(sha256s: Sequence[str], found: Duplicates) -> list[list[str]]:
@@ -197,6 +206,7 @@ def merge_versions(
         }
         found = shelf.find_duplicates(sorted(files.items()), progress)
         scaled, near, unread = found.scaled, _within_families(sorted(files), found), found.unread
+        kinds.update(pair.kind for _, _, pair in found.pairs)
     with progress.step("merge them"):
         merged = merge_records(
             [("", content) for content in contents], taxonomy=taxonomy, settings=settings, scaled=scaled, near=near
@@ -222,8 +232,14 @@ def _within_families(sha256s: Sequence[str], found: Duplicates) -> list[tuple[st
 
 
 def _joint_taxonomy(taxonomies: Iterable[Taxonomy]) -> Taxonomy:
-    """All classes of several taxonomies, by kind and name. Raises BadDataset when one is of both kinds."""
-    every = {category for taxonomy in taxonomies for category in taxonomy.categories}
+    """All classes of several taxonomies: as they are where all agree, else by kind and name.
+
+    Raises BadDataset when a class is of both kinds.
+    """
+    given = list(taxonomies)
+    if all(taxonomy == given[0] for taxonomy in given):
+        return given[0]
+    every = {category for taxonomy in given for category in taxonomy.categories}
     both = sorted(name for name, count in Counter(category.name for category in every).items() if count > 1)
     if both:
         raise BadDataset(
@@ -247,7 +263,7 @@ def _counted(merged: Merged) -> dict[str, int]:
 def split(shelf: Shelf, reference: str, settings: SplitSettings, *, seed: int, name: str | None, as_json: bool) -> None:
     """Give every new family of a version a side, remember it, and write the version with it."""
     folder = shelf.find(reference)
-    content = read_content(folder)
+    content = shelf.read_content(reference)
     dataset = from_records(content, taxonomy_of(content))
     assigned = assign_splits(dataset, known=shelf.splits(), seed=seed, settings=settings)
     shelf.write_splits(assigned.dataset.images)

@@ -28,6 +28,8 @@ from datasets.errors import BadDataset
 from datasets.files import is_complete, read_json, write_bytes, write_json
 from datasets.merge import Merged
 from datasets.records import CocoFile
+from datasets.rights import read_takedowns
+from datasets.rights.takedown import hashes, records_without, with_kin
 from datasets.store import ImageStore
 from datasets.versions import read_content, taxonomy_of, write_content
 from pipelines.progress import Progress
@@ -92,8 +94,11 @@ class Shelf:
         return from_records(content, taxonomy_of(content))
 
     def read_content(self, reference: str) -> CocoFile:
-        """A version as it lies in its file."""
-        return read_content(self.find(reference))
+        """A version as it lies in its file, without pictures whose right to be used was withdrawn since."""
+        content = read_content(self.find(reference))
+        forbidden = read_takedowns(self.takedowns).by_sha256
+        named = {image.sha256: "taken down" for image in content.images if forbidden.keys() & hashes(image)}
+        return records_without(content, with_kin(content.images, named)) if named else content
 
     def write(self, merged: Merged, *, parents: Iterable[str] = (), name: str | None = None) -> str:
         """Keep a merged dataset as a version, and let a name stand for it."""
@@ -104,6 +109,10 @@ class Shelf:
         if name:
             self.write_name(name, digest)
         return digest
+
+    def holding(self, sha256s: Iterable[str]) -> set[str]:
+        """Which of these images are in the store."""
+        return {sha256 for sha256 in sha256s if any(self.store.path(f"images/{sha256[:2]}").glob(f"{sha256}.*"))}
 
     def names(self) -> dict[str, str]:
         """The digest that each name stands for."""

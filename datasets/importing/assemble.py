@@ -1,6 +1,7 @@
 """Foreign records made ours: images into the store, objects into upright pixels, classes into the project's."""
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -75,7 +76,11 @@ class Assembler:
         return [make_dataset(self._names.taxonomy, *layer) for layer in layers]
 
     def _searched(self, source: ForeignSource) -> tuple[int, ...]:
-        ids = {self._names.category_ids[source.name, name] for name in source.names}
+        return self._ids(source, source.names)
+
+    def _ids(self, source: ForeignSource, names: Iterable[str]) -> tuple[int, ...]:
+        """The project's classes of a source's names, without those that are dropped."""
+        ids = {self._names.category_ids.get((source.name, name)) for name in names}
         return tuple(sorted(category_id for category_id in ids if category_id is not None))
 
     def _store(self, source: ForeignSource, image: ForeignImage) -> StoredImage | None:
@@ -99,8 +104,10 @@ class Assembler:
         frame = find_frame(image, stored)
         if frame.odd and image.objects:
             self.tally.counts[frame.odd] += 1
+        if image.searched is not None:
+            searched = self._ids(source, image.searched)
         annotations, unsure = self._annotate(source, name, image, stored, frame)
-        unsure |= self._unsure_of_lost(source, image, searched)
+        unsure |= self._unsure_of_lost(source, image, searched) | set(self._ids(source, image.unsure))
         tags = self._tags(source, image)
         family = _family(source, image, stored, self._settings)
         view = View(
@@ -136,6 +143,8 @@ class Assembler:
             category_id = self._names.category_ids[source.name, found.name]
             if category_id is None:
                 self.tally.counts["dropped"] += 1
+                if self._names.taxonomy.has(found.name):  # what is dropped by its name is still there
+                    unsure.add(self._names.taxonomy.category_id(found.name))
                 continue
             placed = place(found, frame)
             if placed.bbox_xywh is None:

@@ -39,6 +39,8 @@ class CocoImage(Struct):
     license: Id | None = None
     family: str | None = None
     tags: list[CocoTag] = []
+    neg_category_ids: list[Id] | None = None
+    not_exhaustive_category_ids: list[Id] = []
     coco_url: str | None = None
     flickr_url: str | None = None
 
@@ -54,7 +56,7 @@ class CocoAnnotation(Struct):
     iscrowd: int | bool = 0
     attributes: dict[str, Any] | None = None
     score: float | None = None
-    track_id: int | None = None
+    track_id: Annotated[int, Meta(ge=-(2**31), lt=2**31)] | None = None
 
 
 class CocoLicense(Struct):

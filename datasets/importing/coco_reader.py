@@ -1,7 +1,7 @@
 """COCO folders of any layout: Roboflow's split folders, COCO's own `annotations/`, or one file beside its images."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from datasets.importing.coco_file import (
     CocoCategory,
     CocoFile,
     CocoImage,
+    CocoTag,
     Id,
     read_coco_file,
 )
@@ -105,11 +106,24 @@ def _read_images(
             objects=objects,
             tags=tuple(ForeignTag(names[tag.category_id], attribute_texts(tag.attributes)) for tag in tags),
             lost=(None,) * (len(annotations) + len(image.tags) - len(objects) - len(tags)),
+            searched=_searched_on(image, objects, tags, names),
+            unsure=tuple(names[number] for number in image.not_exhaustive_category_ids if number in names),
             family=image.family,
             provenance=Provenance(
                 url=image.flickr_url or image.coco_url or None, author=author or None, license=_license(image, licenses)
             ),
         )
+
+
+def _searched_on(
+    image: CocoImage, objects: Iterable[ForeignObject], tags: Iterable[CocoTag], names: Mapping[Id, str]
+) -> tuple[str, ...] | None:
+    """The classes that were looked for on an image, where the file says it as LVIS does; None where it does not."""
+    if image.neg_category_ids is None:
+        return None
+    told = (*image.neg_category_ids, *image.not_exhaustive_category_ids, *(tag.category_id for tag in tags))
+    listed = (*(names[number] for number in told if number in names), *(found.name for found in objects))
+    return tuple(dict.fromkeys(listed))
 
 
 def _license(image: CocoImage, licenses: Mapping[Id | None, str | None]) -> str | None:

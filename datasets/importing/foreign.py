@@ -66,7 +66,8 @@ class ForeignImage(Struct, frozen=True):
 
     `path` is None when the file is absent. `declared_size` is (width, height) as the annotation file has it: it tells
     which pixels the objects are in. `normalized`: they are fractions of the upright image's size instead. `lost` has
-    the class, or None where there is no telling, of each object that could not be read.
+    the class, or None where there is no telling, of each object that could not be read. `searched` are the classes that
+    were looked for on this image, None for all of its source's; of those in `unsure` not every object is told.
     """
 
     file_name: str
@@ -75,6 +76,8 @@ class ForeignImage(Struct, frozen=True):
     objects: tuple[ForeignObject, ...] = ()
     tags: tuple[ForeignTag, ...] = ()
     lost: tuple[str | None, ...] = ()
+    searched: tuple[str, ...] | None = None
+    unsure: tuple[str, ...] = ()
     family: str | None = None
     provenance: Provenance = Provenance()
     normalized: bool = False

@@ -74,14 +74,10 @@ def _records(
 def _grouped(atoms: Atoms, places: Places, groups: Sequence[Sequence[int]]) -> Iterator[list[tuple[int, int]]]:
     """The originals of each group of places: the picture that each was drawn on, and its number."""
     flat = np.fromiter(chain.from_iterable(groups), np.int64)
-    sizes = (places.starts[flat + 1] - places.starts[flat]).tolist()
-    first = places.starts[flat].tolist()
-    members = places.members.tolist()
-    drawn_on = atoms.pictures.tolist()
-    position = 0
-    for group in groups:
-        numbers: list[int] = []
-        for place in range(position, position + len(group)):
-            numbers += members[first[place] : first[place] + sizes[place]]
-        position += len(group)
-        yield [(drawn_on[number], number) for number in numbers]
+    starts, sizes = places.starts[flat], places.starts[flat + 1] - places.starts[flat]
+    steps = np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    members = places.members[np.repeat(starts, sizes) + steps]
+    pairs = list(zip(atoms.pictures[members].tolist(), members.tolist(), strict=True))
+    ends = np.cumsum(sizes)[np.cumsum([len(group) for group in groups]) - 1].tolist() if groups else []
+    for start, end in zip([0, *ends], ends, strict=False):
+        yield pairs[start:end]

@@ -38,7 +38,7 @@ def find_sides(views: Mapping[str, Sequence[View]], near: Iterable[tuple[str, st
         if len(found) < 2:
             sides[sha256] = Side(group[0], next(iter(found), None))
         else:
-            sides[sha256] = _torn(own, group, splits)
+            sides[sha256] = _torn(own, group, splits, {view.split for view in views[sha256] if view.split})
     return sides
 
 
@@ -53,8 +53,9 @@ def _groups(families: Mapping[str, list[str]], near: Iterable[tuple[str, str]]) 
     return {family: sorted(group) for group in connected(edges) for family in group}
 
 
-def _torn(own: list[str], group: list[str], splits: Mapping[str, set[Split]]) -> Side:
-    sides = [splits.get(family, set()) for family in own]
+def _torn(own: list[str], group: list[str], splits: Mapping[str, set[Split]], given: set[Split]) -> Side:
+    """The side of a picture whose families are, or would be, on both: that given to it, or to all its families."""
+    sides = [given] if len(given) == 1 and len(own) == 1 else [splits.get(family, set()) for family in own]
     if all(len(side) == 1 for side in sides) and len(set().union(*sides)) == 1:
         return Side(own[0], next(iter(sides[0])))
     return Side(own[0], None, tied=tuple(family for family in group if splits.get(family)))

@@ -17,7 +17,9 @@ def overlapping_pairs(
     """
     order = np.lexsort((boxes_xyxy[:, 0], images))
     image, box = images[order], boxes_xyxy[order]
-    reach = box[:, 0] + (1 - min_iou) * (box[:, 2] - box[:, 0])
+    width = box[:, 2] - box[:, 0]
+    slack = 1e-9 * (np.abs(box[:, 0]) + width)  # for what rounding takes away
+    reach = box[:, 0] + (1 - min_iou) * width + slack
     ends = _ends(image, box[:, 0], reach)
     counts = np.maximum(ends - np.arange(1, len(order) + 1), 0)
     found = [_pairs(box, chunk, counts, min_iou) for chunk in _chunks(counts)]

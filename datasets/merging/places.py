@@ -50,7 +50,7 @@ def find_places(atoms: Atoms, frames: Frames) -> Places:
     """The places of all atoms, in canonical order whatever order the atoms are in."""
     boxes = _shown_boxes(atoms, frames)
     pictures, category_ids = frames.shown_on[atoms.pictures], atoms.columns[:, 1]
-    keys = sort_keys(pictures, category_ids, boxes)
+    keys = sort_keys(pictures, category_ids, *boxes.T)
     order = np.lexsort(keys[::-1])
     starts = np.flatnonzero(starts_of_runs([key[order] for key in keys]))
     del keys

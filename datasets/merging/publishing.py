@@ -56,7 +56,8 @@ def publish(
     image_ids = np.zeros(len(sha256s), np.int64)
     image_ids[[number for number, sha256 in enumerate(sha256s) if sha256 not in copies]] = range(1, len(images) + 1)
     drawing.columns[:, 0] = image_ids[drawing.pictures] - 1
-    for record, number, image_id in zip(drawing.records, count(1), image_ids[drawing.pictures].tolist(), strict=False):
+    numbers = zip(drawing.records, count(1), image_ids[drawing.pictures].tolist(), strict=False)
+    for record, number, image_id in numbers:
         record.id = number
         record.image_id = image_id
     if drawing.are_some_nameless:
@@ -149,7 +150,8 @@ def _images(
     for sha256, shown in sorted(copies.items()):
         copies_of[shown].append(said.pictures[sha256])
     shown_ones = [(number, sha256) for number, sha256 in enumerate(sha256s) if sha256 not in copies]
-    related = said.related | copies_of.keys()
+    near = _shown_near(said, copies)
+    related = said.related | copies_of.keys() | near.keys()
     images = []
     for image_id, (number, sha256) in enumerate(shown_ones, start=1):
         picture = said.pictures[sha256]
@@ -158,12 +160,21 @@ def _images(
             image = replace(
                 image,
                 copies=tuple(copies_of.get(sha256, ())),
-                near=tuple(sorted(said.near.get(sha256, ()))),
+                near=tuple(sorted(near.get(sha256, ()))),
                 derived_from=said.derived_from.get(sha256),
                 deleted=sha256 in said.deleted,
             )
         images.append(image)
     return images
+
+
+def _shown_near(said: Statements, copies: Mapping[str, str]) -> dict[str, set[str]]:
+    """The pictures like each that is shown: what is said of a copy is said of the picture that it is shown on."""
+    near: dict[str, set[str]] = defaultdict(set)
+    for sha256, others in said.near.items():
+        shown = copies.get(sha256, sha256)
+        near[shown].update({copies.get(other, other) for other in others} - {shown})
+    return near
 
 
 def _image(

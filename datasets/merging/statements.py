@@ -69,7 +69,9 @@ def _note_relations(said: Statements, record: ImageRecord) -> None:
     for copy in record.copies:
         _note_picture(said, copy)
         said.scaled.add((record.sha256, copy.sha256))
-    said.near[record.sha256].update(record.near)
+    for other in record.near:
+        said.near[record.sha256].add(other)
+        said.near[other].add(record.sha256)
     if record.deleted:
         said.deleted.add(record.sha256)
     if record.derived_from:

@@ -2,7 +2,7 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from datasets.coco import Dataset, Image
 from datasets.errors import BadDataset
+from datasets.records import CocoFile
 from datasets.rights.licenses import provenances
 
 _PREFIX = re.compile(r"[0-9a-f]{8,64}")
@@ -94,6 +95,17 @@ def without(dataset: Dataset, sha256s: Iterable[str]) -> Dataset:
         dataset.taxonomy,
         tuple(replace(i, near=tuple(n for n in i.near if n not in gone)) if gone & set(i.near) else i for i in rest),
         tuple(annotation for annotation in dataset.annotations if annotation.sha256 not in gone),
+    )
+
+
+def records_without(content: CocoFile, sha256s: Collection[str]) -> CocoFile:
+    """The same of a dataset as it lies in its file; all that stays keeps its number, which conflicts name."""
+    kept = [image for image in content.images if image.sha256 not in sha256s]
+    image_ids = {image.id for image in kept}
+    return CocoFile(
+        content.categories,
+        [replace(i, near=tuple(n for n in i.near if n not in sha256s)) if i.near else i for i in kept],
+        [annotation for annotation in content.annotations if annotation.image_id in image_ids],
     )
 
 

@@ -9,8 +9,8 @@ from datasets.coco import Image
 from datasets.errors import BadDataset
 from datasets.rights.heads import Head, read_heads
 from datasets.rights.ledger import entry, read_takedowns, write_takedown
-from datasets.rights.takedown import Claim, hashes, named_images, with_kin, with_whole_hashes, without
-from datasets.versions import read_version, write_version
+from datasets.rights.takedown import Claim, hashes, named_images, records_without, with_kin, with_whole_hashes
+from datasets.versions import read_conflicts, read_content, write_content
 
 
 @dataclass(frozen=True)
@@ -80,8 +80,9 @@ def write_replacements(
     for head in read_heads(versions):
         if held := _held(head, gone):
             went = {image.sha256 for image in _held(head, gone | earlier)} | gone | earlier
-            rest = without(read_version(versions, head.version, head.taxonomy), went)
-            new = write_version(rest, versions, parents=[head.version])
+            rest = records_without(read_content(versions / head.version), went)
+            told = [conflict for conflict in read_conflicts(versions / head.version) if conflict.sha256 not in went]
+            new = write_content(rest, versions, parents=[head.version], conflicts=told)
             replacements.append(Replacement(head.version, new, len(held), tuple(models_of(head.version))))
     done = Withdrawal(claim, removed, tuple(replacements), unmatched)
     kept = (image for head in read_heads(versions) for image in head.images if image.sha256 not in gone)

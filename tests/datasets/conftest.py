@@ -134,9 +134,9 @@ def _annotations(sha256s: list[str]) -> SearchStrategy[Annotation]:
         attributes=_attributes(),
         score=st.none() | st.sampled_from([0.25, 0.5]),
         source=st.sampled_from(["manual", "auto", "semi-auto", "file"]),
-        origins=st.lists(st.builds(Origin, st.sampled_from(["cvat", "roboflow"]), st.sampled_from("abc")), max_size=2).map(
-            tuple
-        ),
+        origins=st.lists(
+            st.builds(Origin, st.sampled_from(["cvat", "roboflow"]), st.sampled_from("abc")), max_size=2
+        ).map(tuple),
     )
 
 
