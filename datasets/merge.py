@@ -7,11 +7,12 @@ and merging in steps change nothing.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
+from typing import Self
 
 import numpy as np
 from msgspec.structs import replace
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from datasets.coco import Dataset, from_records, to_records
 from datasets.collecting import no_cycle_collection
@@ -37,6 +38,12 @@ class MergeSettings(Settings):
 
     same_iou: float = Field(default=0.7, gt=0, le=1)
     doubtful_iou: float = Field(default=0.3, gt=0, le=1)
+
+    @model_validator(mode="after")
+    def _doubt_begins_below(self) -> Self:
+        if self.doubtful_iou > self.same_iou:
+            raise ValueError(f"doubtful_iou {self.doubtful_iou:g} is above same_iou {self.same_iou:g}; make it less")
+        return self
 
 
 @dataclass(frozen=True)

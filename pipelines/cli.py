@@ -9,18 +9,9 @@ import click
 from datasets.errors import CarloopError
 from datasets.files import is_disk_full
 from pipelines.dataset_cli import dataset
+from pipelines.options import AS_JSON, HOME
 
-HOME = click.option(
-    "--home",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=Path(".carloop"),
-    envvar="CARLOOP_HOME",
-    show_default=True,
-    show_envvar=True,
-    help="Folder that holds the runs.",
-)
 FRESH = click.option("--fresh", is_flag=True, help="Begin anew instead of going on with an earlier run.")
-AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print the results as JSON on stdout.")
 
 
 class Plain(click.Group):

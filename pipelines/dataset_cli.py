@@ -8,21 +8,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from datasets.taxonomy import DEFAULT_TAXONOMY
+from pipelines.options import AS_JSON, HOME
 
 if TYPE_CHECKING:
     from pipelines.project import Project
     from pipelines.shelf import Shelf
 
-HOME = click.option(
-    "--home",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=Path(".carloop"),
-    envvar="CARLOOP_HOME",
-    show_default=True,
-    show_envvar=True,
-    help="Folder that holds datasets and runs.",
-)
-AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on stdout.")
 PROJECT = click.option(
     "--project",
     "project_path",
@@ -185,8 +176,9 @@ def merge(
     """
     from datasets.merge import MergeSettings
     from pipelines.dataset_commands import merge_versions
+    from pipelines.project import check_settings
 
-    settings = MergeSettings(same_iou=iou, doubtful_iou=doubtful_iou)
+    settings = check_settings(MergeSettings, {"same_iou": iou, "doubtful_iou": doubtful_iou})
     project = _project(project_path)
     taxonomy = project.taxonomy if project else None
     merge_versions(_shelf(home), versions, taxonomy, settings, pixels=pixels, name=name, as_json=as_json)

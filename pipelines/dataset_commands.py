@@ -1,6 +1,5 @@
 """What the `carloop dataset` commands do: each reads from the shelf, calls `datasets`, and shows the result."""
 
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -8,7 +7,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import orjson
 from msgspec.structs import replace as with_fields
 from rich import box
 from rich.console import Console
@@ -47,6 +45,7 @@ from datasets.validation.repair import repair_dataset
 from datasets.validation.report import render, to_dict
 from datasets.validation.validate import validate_dataset
 from datasets.versions import read_conflicts, read_manifest, taxonomy_of
+from pipelines.output import show, write_json
 from pipelines.progress import Progress
 from pipelines.runs import run_folders
 from pipelines.shelf import Duplicates, Shelf
@@ -81,7 +80,7 @@ def import_source(shelf: Shelf, source: Path, taxonomy: Taxonomy, settings: Impo
         "taken_down": sorted({image.sha256 for image in refused}),
         "notes": list(imported.notes),
     }
-    _show(told, as_json=as_json, notes=imported.notes)
+    show(told, as_json=as_json, notes=imported.notes)
 
 
 def _without_taken_down(takedowns: Takedowns, datasets: Iterable[Dataset]) -> tuple[list[Dataset], list[Image]]:
@@ -114,7 +113,7 @@ def validate(path: Path, *, repair: Path | None, strict: bool, pixels: bool, nea
             pairs = _near_pairs(progress) if near and pixels else None
             report = validate_dataset(path, pixels=pixels, near_pairs=pairs, on_progress=advance)
     if as_json:
-        _write_json(to_dict(report))
+        write_json(to_dict(report))
     else:
         Console().print(render(report), soft_wrap=True)
     return report.exit_code(strict=strict)
@@ -157,9 +156,9 @@ def dedupe(shelf: Shelf, references: Sequence[str], *, as_json: bool) -> None:
         ]
         exact = {sha256: sorted(held) for sha256, held in names.items() if len(held) > 1}
         members = [[sorted(names[sha256])[0] for sha256 in family] for family in together if len(family) > 1]
-        _write_json({**told, "copies": exact, "near": listed, "members": members})
+        write_json({**told, "copies": exact, "near": listed, "members": members})
         return
-    _show({**told, "families": _sizes(together)}, as_json=False)
+    show({**told, "families": _sizes(together)}, as_json=False)
 
 
 def _folder(view: View) -> str:
@@ -222,7 +221,7 @@ def merge_versions(
         "parents": parents,
         "unread": dict(unread),
     }
-    _show(told, as_json=as_json)
+    show(told, as_json=as_json)
 
 
 def _within_families(sha256s: Sequence[str], found: Duplicates) -> list[tuple[str, str]]:
@@ -284,7 +283,7 @@ def split(shelf: Shelf, reference: str, settings: SplitSettings, *, seed: int, n
         "tied_families": list(assigned.tied),
         "leaks": {"families": len(leaks.families), "near_duplicates": len(leaks.near)},
     }
-    _show(told, as_json=as_json)
+    show(told, as_json=as_json)
 
 
 def list_versions(shelf: Shelf, *, as_json: bool) -> None:
@@ -292,7 +291,7 @@ def list_versions(shelf: Shelf, *, as_json: bool) -> None:
     names = sorted(shelf.names().items())
     rows = [{"name": name, **read_manifest(shelf.versions, digest)} for name, digest in names]
     if as_json:
-        _write_json(rows)
+        write_json(rows)
         return
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for title in ("name", "version", "images", "annotations", "conflicts"):
@@ -312,7 +311,7 @@ def show_licenses(shelf: Shelf, reference: str, *, as_json: bool) -> None:
     """Who stated which licence."""
     found = licenses(shelf.read(reference))
     if as_json:
-        _write_json(licenses_to_json(found))
+        write_json(licenses_to_json(found))
     else:
         print_licenses(found)
 
@@ -329,7 +328,7 @@ def take_down(shelf: Shelf, home: Path, claim: Claim, *, reason: str | None, del
     deletion = delete_images(done.removed, shelf.store) if delete else None
     runs = _runs_holding(home, [image.sha256 for image in done.removed])
     if as_json:
-        _write_json(
+        write_json(
             {
                 "removed": [image.sha256 for image in done.removed],
                 "replacements": renamed,
@@ -377,7 +376,7 @@ def export(
         )
     told = {"out": str(out), "images": exported.images, "annotations": exported.annotations}
     losses = [{"what": loss.what, "count": loss.count, "why": loss.why} for loss in exported.losses]
-    _show({**told, **({"losses": losses} if as_json else {})}, as_json=as_json, notes=map(str, exported.losses))
+    show({**told, **({"losses": losses} if as_json else {})}, as_json=as_json, notes=map(str, exported.losses))
 
 
 def show_statistics(shelf: Shelf, reference: str, *, html: Path | None, as_json: bool) -> None:
@@ -386,7 +385,7 @@ def show_statistics(shelf: Shelf, reference: str, *, html: Path | None, as_json:
     if html:
         write_statistics_page(found, html, title=reference)
     if as_json:
-        _write_json(to_json(found))
+        write_json(to_json(found))
     else:
         print_statistics(found)
         _say_page(html)
@@ -414,7 +413,7 @@ def show_frames(
     with _progress().step(f"draw {sum(len(group.sha256s) for group in groups)} frames"):
         shown = write_frames_page(dataset, groups, shelf.store, html, conflicts=conflicts, title=reference)
     if as_json:
-        _write_json(frames_to_json(shown))
+        write_json(frames_to_json(shown))
     else:
         _say_page(html)
 
@@ -426,33 +425,3 @@ def _say_page(html: Path | None) -> None:
 
 def _progress() -> Progress:
     return Progress(Console(stderr=True))
-
-
-def _show(told: Mapping[str, Any], *, as_json: bool, notes: Iterable[str] = ()) -> None:
-    """One result on stdout: a line for each thing, or JSON."""
-    if as_json:
-        _write_json(told)
-        return
-    console = Console()
-    shown = {
-        key.replace("_", " "): value for key, value in told.items() if value not in ([], {}, None) and key != "notes"
-    }
-    width = max(map(len, shown))
-    for key, value in shown.items():
-        console.print(f"{key:<{width}}  {_told(value)}", highlight=False, soft_wrap=True, markup=False)
-    for note in notes:
-        console.print(f"  {note}", highlight=False, soft_wrap=True, markup=False)
-
-
-def _told(value: Any) -> str:
-    if isinstance(value, Mapping):
-        return ", ".join(f"{inner} {_told(count)}" for inner, count in value.items())
-    if isinstance(value, list):
-        return ", ".join(map(str, value))
-    return f"{value:,}" if isinstance(value, int) else str(value)
-
-
-def _write_json(value: Any) -> None:
-    options = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE | orjson.OPT_NON_STR_KEYS
-    sys.stdout.buffer.write(orjson.dumps(value, option=options))
-    sys.stdout.flush()

@@ -1,16 +1,8 @@
-"""Group images that belong together, and those that are the same bytes."""
+"""Group images that belong together."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from datasets.duplicates.pairs import SURE_SCORE, Pair
-
-
-def exact_copies(sha256s: Sequence[str]) -> list[list[int]]:
-    """Groups of two or more indices whose images have the same bytes, ascending."""
-    groups: dict[str, list[int]] = {}
-    for number, digest in enumerate(sha256s):
-        groups.setdefault(digest, []).append(number)
-    return [group for group in groups.values() if len(group) > 1]
 
 
 def families(count: int, pairs: Iterable[Pair]) -> list[list[int]]:

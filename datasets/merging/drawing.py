@@ -30,7 +30,7 @@ class Drawing:
 def draw(atoms: Atoms, frames: Frames, sha256s: Sequence[str], *, same_iou: float, doubtful_iou: float) -> Drawing:
     """One record for each object: originals at one place, and at places of one class that overlap enough."""
     places = find_places(atoms, frames)
-    overlaps = find_overlaps(places, atoms, min_iou=min(doubtful_iou, same_iou))
+    overlaps = find_overlaps(places, atoms, min_iou=doubtful_iou)
     one_class = places.category_ids[overlaps.first] == places.category_ids[overlaps.second]
     same = overlaps.only(one_class & (overlaps.iou >= same_iou))
     clusters = cluster(places, atoms, same)

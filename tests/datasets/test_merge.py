@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from datasets.coco import Annotation, Dataset, Image, Origin, Provenance, Shape, Tag, View, make_dataset, to_records
 from datasets.errors import UnknownCategory
-from datasets.merge import Merged, merge, merge_records
+from datasets.merge import Merged, MergeSettings, merge, merge_records
 from datasets.taxonomy import Category, Taxonomy
 from datasets.versions import version_digest
 
@@ -140,6 +140,11 @@ def test_boxes_of_one_class_that_overlap_enough_are_one_and_each_is_kept_as_it_w
 def test_two_overlapping_objects_of_one_source_stay_two(taxonomy: Taxonomy) -> None:
     drawn = [drawn_by("a"), drawn_by("a", bbox=(11, 20, 30, 40))]
     assert len(merge([make_dataset(taxonomy, [IMAGE], drawn)], taxonomy=taxonomy).annotations) == 2
+
+
+def test_doubt_cannot_begin_above_certainty() -> None:
+    with pytest.raises(ValueError, match=r"doubtful_iou 0\.9 is above same_iou 0\.2; make it less"):
+        MergeSettings(same_iou=0.2, doubtful_iou=0.9)
 
 
 def test_an_outline_goes_before_a_bare_box(taxonomy: Taxonomy) -> None:

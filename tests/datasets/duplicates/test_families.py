@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datasets.duplicates.families import exact_copies, families
+from datasets.duplicates.families import families
 from datasets.duplicates.pairs import SCORE, Pair, Transform
 
 SURE, DOUBTFUL = 0.99, SCORE
@@ -49,7 +49,3 @@ def test_the_order_of_pairs_changes_no_family(data: st.DataObject) -> None:
 def test_every_image_is_in_one_family(ends: list[tuple[int, int]]) -> None:
     found = families(20, [pair(one, other, SURE) for one, other in ends])
     assert sorted(number for family in found for number in family) == list(range(20))
-
-
-def test_exact_copies_are_those_of_the_same_bytes() -> None:
-    assert exact_copies(["a", "b", "a", "c", "b", "a"]) == [[0, 2, 5], [1, 4]]
