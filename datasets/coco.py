@@ -6,7 +6,7 @@ Beyond COCO, per image: `sha256`, `family`, `split`, `source`, `tags`, `neg_cate
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +18,7 @@ from msgspec.structs import asdict, replace
 from pycocotools import mask
 
 from datasets.errors import BadDataset
+from datasets.geometry import polygon_area
 from datasets.records import (
     Annotation,
     AnnotationRecord,
@@ -151,15 +152,8 @@ def _area(annotation: Annotation) -> float:
     if isinstance(annotation.segmentation, Rle):
         return float(mask.area({"size": list(annotation.segmentation.size), "counts": annotation.segmentation.counts}))
     if annotation.segmentation:
-        return sum(map(_polygon_area, annotation.segmentation))
+        return sum(map(polygon_area, annotation.segmentation))
     return annotation.bbox_xywh[2] * annotation.bbox_xywh[3]
-
-
-def _polygon_area(polygon: Sequence[float]) -> float:
-    """The shoelace formula: square pixels inside x1, y1, x2, y2, …"""
-    points = list(zip(polygon[::2], polygon[1::2], strict=True))
-    following = [*points[1:], *points[:1]]
-    return abs(sum(x1 * y2 - x2 * y1 for (x1, y1), (x2, y2) in zip(points, following, strict=True))) / 2
 
 
 def from_records(content: CocoFile, taxonomy: Taxonomy) -> Dataset:

@@ -7,7 +7,7 @@ asked of a `scaled` pair is stricter, because a merge carries annotations over b
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import combinations, product
+from itertools import chain, combinations, pairwise, product
 from typing import Literal, Self
 
 import numpy as np
@@ -25,6 +25,7 @@ SCORE = 0.955  # correlation that makes a pair
 WEAKEST = 0.6  # correlation in the least of its blocks
 SURE_SCORE = 0.975  # the same for a scaled pair, and for one that joins families alone
 SURE_WEAKEST = 0.85
+_FEW = 32 * 32  # pairs of equal pictures that are all told
 WHOLE = 0.004  # of the frame: corners that meet this closely are the same corners
 
 
@@ -156,9 +157,12 @@ def _own_links(greys: NDArray[np.uint8], groups: Sequence[Sequence[int]]) -> lis
 
 
 def _members(groups: Sequence[Sequence[int]], link: _Link) -> Iterator[tuple[int, int]]:
+    """All pairs of a few equal pictures; of many, as many pairs as tie them together."""
+    one, other = groups[link.one], groups[link.other]
+    few = len(one) * len(other) <= _FEW
     if link.one == link.other:
-        return combinations(groups[link.one], 2)
-    return product(groups[link.one], groups[link.other])
+        return combinations(one, 2) if few else pairwise(one)
+    return product(one, other) if few else chain(product(one, other[:1]), product(one[:1], other[1:]))
 
 
 def _pair(one: int, other: int, link: _Link, sizes: Sequence[Sequence[float]]) -> Pair:

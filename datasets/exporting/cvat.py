@@ -14,12 +14,14 @@ from pathlib import Path
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from datasets.coco import Annotation, Image, Rle
-from datasets.exporting.geometry import Mask, bounds, decode_mask, rotation_of, row_runs
+from datasets.exporting.geometry import cut_out, mask_of, row_runs
 from datasets.exporting.losses import is_occluded, plain_attributes, polygons_of
 from datasets.exporting.names import UNSPLIT, export_name
 from datasets.exporting.selection import Place, Selection
 from datasets.exporting.settings import Written, counted
 from datasets.exporting.xml import add_texts, number, xml_text
+from datasets.geometry import extent, rotation_of
+from datasets.rle import Mask
 
 ANNOTATIONS = "annotations.xml"
 _TOLD = {
@@ -109,8 +111,8 @@ def _shapes(
 ) -> Iterator[tuple[str, dict[str, str]]]:
     """An annotation's elements: each one's name and geometry."""
     polygons = polygons_of(annotation)
-    mask = decode_mask(annotation.segmentation, image) if isinstance(annotation.segmentation, Rle) else None
-    if mask is not None and mask.any():
+    mask = mask_of(annotation.segmentation, image) if isinstance(annotation.segmentation, Rle) else None
+    if mask is not None and mask.area:
         yield "mask", _mask_fields(mask)
     elif polygons:
         told["loose"] += _is_loose(annotation)
@@ -126,23 +128,20 @@ def _shapes(
 def _box_fields(annotation: Annotation) -> dict[str, str]:
     x, y, width, height = annotation.bbox_xywh
     corners = {"xtl": x, "ytl": y, "xbr": x + width, "ybr": y + height}
-    degrees = rotation_of(annotation) % 360
+    degrees = rotation_of(annotation.attributes) % 360
     turned = {"rotation": degrees} if degrees else {}
     return {name: number(value) for name, value in (corners | turned).items()}
 
 
 def _mask_fields(mask: Mask) -> dict[str, str]:
-    left, top, right, bottom = bounds(mask) or (0, 0, mask.shape[1], mask.shape[0])
-    runs = row_runs(mask[top:bottom, left:right])
-    size = {"left": left, "top": top, "width": right - left, "height": bottom - top}
-    return {"rle": ", ".join(map(str, runs))} | {name: str(value) for name, value in size.items()}
+    left, top, pixels = cut_out(mask)
+    height, width = pixels.shape
+    fields = {"rle": ", ".join(map(str, row_runs(pixels))), "left": left, "top": top, "width": width, "height": height}
+    return {name: str(value) for name, value in fields.items()}
 
 
 def _is_loose(annotation: Annotation) -> bool:
     """Whether a side of the box is more than a pixel off its polygons."""
-    polygons = polygons_of(annotation)
-    xs = [x for polygon in polygons for x in polygon[::2]]
-    ys = [y for polygon in polygons for y in polygon[1::2]]
+    drawn = extent([side for polygon in polygons_of(annotation) for side in polygon])
     x, y, width, height = annotation.bbox_xywh
-    sides = [(min(xs), x), (min(ys), y), (max(xs), x + width), (max(ys), y + height)]
-    return any(abs(drawn - said) > 1 for drawn, said in sides)
+    return any(abs(one - other) > 1 for one, other in zip(drawn, (x, y, x + width, y + height), strict=True))

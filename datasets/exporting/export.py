@@ -27,7 +27,7 @@ from datasets.files import MANIFEST, digest, is_complete, new_folder, read_json,
 from datasets.store import ImageStore
 
 KIND = "carloop export"
-LAYOUT = 1  # to be raised with any change to what is written, so that earlier exports are made anew
+LAYOUT = 2  # to be raised with any change to what is written, so that earlier exports are made anew
 WRITERS: Mapping[ExportFormat, Callable[[Selection, Path, Place], Written]] = {
     "coco": write_coco_export,
     "yolo": write_yolo_export,

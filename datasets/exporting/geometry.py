@@ -5,29 +5,21 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from pycocotools import mask as coco_mask
 
 from datasets.coco import Annotation, BboxXywh, Image, Rle
 from datasets.errors import BadDataset
-from datasets.validation.rle import Mask as RunLengths
-from datasets.validation.rle import read_mask
+from datasets.geometry import rotation_of
+from datasets.rle import Mask, decode_mask, parse_mask
 
-Mask = NDArray[np.uint8]
+Pixels = NDArray[np.uint8]
 Polygon = tuple[float, ...]
-
-
-def rotation_of(annotation: Annotation) -> float:
-    """Degrees, clockwise on the screen, about the box's middle; 0 where nobody said a number."""
-    try:
-        degrees = float(annotation.attributes.get("rotation", 0))
-    except ValueError:
-        return 0.0
-    return degrees if math.isfinite(degrees) else 0.0
 
 
 def upright_box(annotation: Annotation) -> BboxXywh:
     """The box, or the upright one around it where it is rotated."""
     x, y, width, height = annotation.bbox_xywh
-    degrees = rotation_of(annotation)
+    degrees = rotation_of(annotation.attributes)
     if not degrees or annotation.segmentation:
         return annotation.bbox_xywh
     cos, sin = abs(math.cos(math.radians(degrees))), abs(math.sin(math.radians(degrees)))
@@ -35,22 +27,10 @@ def upright_box(annotation: Annotation) -> BboxXywh:
     return x + (width - wide) / 2, y + (height - high) / 2, wide, high
 
 
-def clipped(bbox_xywh: BboxXywh, image: Image) -> BboxXywh | None:
-    """The part of a box inside its image; None when nothing is."""
-    x, y, width, height = bbox_xywh
-    left, top = max(x, 0.0), max(y, 0.0)
-    right, bottom = min(x + width, image.width), min(y + height, image.height)
-    if right <= left or bottom <= top:
-        return None
-    if (left, top, right, bottom) == (x, y, x + width, y + height):
-        return bbox_xywh  # as given: a difference of sums would change its last digits
-    return left, top, right - left, bottom - top
-
-
 def corners(annotation: Annotation) -> Polygon:
     """The four corners of a box as it is rotated."""
     x, y, width, height = annotation.bbox_xywh
-    turn = math.radians(rotation_of(annotation))
+    turn = math.radians(rotation_of(annotation.attributes))
     cos, sin = math.cos(turn), math.sin(turn)
     middle_x, middle_y = x + width / 2, y + height / 2
     offsets = [(-width, -height), (width, -height), (width, height), (-width, height)]
@@ -61,43 +41,28 @@ def corners(annotation: Annotation) -> Polygon:
     )
 
 
-def decode_mask(rle: Rle, image: Image) -> Mask:
-    """A mask's pixels: (H, W) of 0 and 1. Raises BadDataset when it is broken, or not of its image's size."""
-    return pixels_of(runs_of_mask(rle, image))
-
-
-def runs_of_mask(rle: Rle, image: Image) -> RunLengths:
-    """A mask's run lengths. Raises BadDataset when it is broken, or not of its image's size."""
+def mask_of(rle: Rle, image: Image) -> Mask:
+    """A mask, decoded. Raises BadDataset when it is broken, or not of its image's size."""
     if rle.size != (image.height, image.width):
         size = f"{rle.size[1]} x {rle.size[0]}, its image {image.width} x {image.height}"
         raise BadDataset(f"a mask on image {image.sha256[:16]} is {size}; mend it or remove it")
     try:
-        return read_mask({"size": list(rle.size), "counts": rle.counts})
+        return decode_mask(rle)
     except ValueError as error:
         raise BadDataset(f"a mask on image {image.sha256[:16]} is broken: {error}; mend it or remove it") from None
 
 
-def runs_of_polygons(polygons: Sequence[Polygon], image: Image) -> RunLengths:
-    """Run lengths of the pixels that pycocotools counts as inside any of the polygons."""
-    from pycocotools import mask
-
-    parts = mask.frPyObjects([list(polygon) for polygon in polygons], image.height, image.width)
-    counts = mask.merge(parts)["counts"].decode()
-    return read_mask({"size": [image.height, image.width], "counts": counts})
+def mask_of_polygons(polygons: Sequence[Polygon], image: Image) -> Mask:
+    """The pixels that pycocotools counts as inside any of the polygons."""
+    parts = coco_mask.frPyObjects([list(polygon) for polygon in polygons], image.height, image.width)
+    counts = coco_mask.merge(parts)["counts"].decode()
+    return parse_mask({"size": [image.height, image.width], "counts": counts})
 
 
-def pixels_of(runs: RunLengths) -> Mask:
-    """(H, W) of 0 and 1; in numpy, since pycocotools' own decoder (2.0.11) warns of numpy 2."""
-    columns = np.repeat((np.arange(len(runs.runs)) & 1).astype(np.uint8), runs.runs)
-    return np.ascontiguousarray(columns.reshape(runs.width, runs.height).T)
-
-
-def bounds(mask: Mask) -> tuple[int, int, int, int] | None:
-    """Left, top, right, bottom of the set pixels, the last two exclusive; None for an empty mask."""
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    if not len(rows):
-        return None
-    return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
+def cut_out(mask: Mask) -> tuple[int, int, Pixels]:
+    """The left and top of what is on in a mask, and the pixels (H, W) of the box around it, (0, 0) for none."""
+    left, top, width, height = map(int, mask.bbox_xywh or (0, 0, 0, 0))
+    return left, top, mask.pixels[top : top + height, left : left + width]
 
 
 def outlines(mask: Mask) -> tuple[list[Polygon], int]:
@@ -108,12 +73,11 @@ def outlines(mask: Mask) -> tuple[list[Polygon], int]:
     """
     import cv2
 
-    found = bounds(mask)
-    if found is None:
+    left, top, pixels = cut_out(mask)
+    if not pixels.size:
         return [], 0
-    left, top, right, bottom = found
-    crop = np.kron(mask[top:bottom, left:right], np.ones((2, 2), np.uint8))
-    contours, hierarchy = cv2.findContours(crop, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
+    doubled = np.kron(pixels, np.ones((2, 2), np.uint8))
+    contours, hierarchy = cv2.findContours(doubled, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
     outer = [contour for contour, (_, _, _, parent) in zip(contours, hierarchy[0], strict=True) if parent < 0]
     polygons = [((contour[:, 0, :] + 0.5) / 2 + (left, top)).ravel().tolist() for contour in outer]
     return [tuple(polygon) for polygon in polygons], len(contours) - len(outer)
@@ -131,9 +95,9 @@ def join_polygons(polygons: Sequence[Polygon]) -> Polygon:
     return tuple(joined.ravel().tolist())
 
 
-def row_runs(mask: Mask) -> list[int]:
-    """Run lengths of a mask row by row, beginning with that of zeros."""
-    flat = mask.ravel()
+def row_runs(pixels: Pixels) -> list[int]:
+    """Run lengths of a mask's pixels row by row, beginning with that of zeros."""
+    flat = pixels.ravel()
     edges = np.flatnonzero(np.diff(flat)) + 1
     runs: list[int] = np.diff(np.concatenate([[0], edges, [len(flat)]])).tolist()
     return [0, *runs] if flat[0] else runs

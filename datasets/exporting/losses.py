@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from datasets.coco import Annotation, Image, Polygons, Provenance, Rle
-from datasets.exporting.geometry import rotation_of
 from datasets.exporting.selection import Selection
 from datasets.exporting.settings import ExportFormat, Loss
+from datasets.geometry import rotation_of
 
 _FLAGS = ("true", "false", "1", "0")
 
@@ -49,7 +49,7 @@ def is_occluded(annotation: Annotation) -> bool:
 
 
 def is_rotated(annotation: Annotation) -> bool:
-    return bool(rotation_of(annotation)) and not annotation.segmentation
+    return bool(rotation_of(annotation.attributes)) and not annotation.segmentation
 
 
 def _degenerate(annotation: Annotation) -> bool:

@@ -13,13 +13,14 @@ from pathlib import Path
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from datasets.coco import Annotation, Dataset, Image
-from datasets.exporting.geometry import clipped, upright_box
+from datasets.exporting.geometry import upright_box
 from datasets.exporting.losses import is_occluded, plain_attributes
 from datasets.exporting.names import export_name, file_safe, split_name
 from datasets.exporting.palette import colour
 from datasets.exporting.selection import Place, Selection
 from datasets.exporting.settings import Written, counted
 from datasets.exporting.xml import add_texts, number, xml_text
+from datasets.geometry import clip_box
 
 _NATIVE = {"truncated", "difficult", "pose"}
 _TOLD = {
@@ -60,7 +61,7 @@ def _annotation_xml(image: Image, name: str, dataset: Dataset, told: Counter[str
 
 def _add_object(root: Element, annotation: Annotation, image: Image, name: str, told: Counter[str]) -> None:
     upright = upright_box(annotation)
-    inside = clipped(upright, image)
+    inside = clip_box(upright, image.width, image.height)
     if inside is None:
         told["outside"] += 1
         return

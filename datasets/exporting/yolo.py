@@ -16,13 +16,13 @@ from pathlib import Path
 
 from datasets.coco import Annotation, Image, Rle
 from datasets.errors import BadDataset
-from datasets.exporting.geometry import Polygon, clipped, corners, decode_mask, join_polygons, outlines, upright_box
+from datasets.exporting.geometry import Polygon, corners, join_polygons, mask_of, outlines, upright_box
 from datasets.exporting.losses import polygons_of
 from datasets.exporting.names import UNSPLIT, export_name
 from datasets.exporting.selection import Place, Selection
 from datasets.exporting.settings import ExportSettings, Loss, Written, counted
 from datasets.files import write_bytes
-from datasets.importing.geometry import clip_polygon
+from datasets.geometry import clip_box, clip_polygon
 from datasets.split import unit_hash
 
 DATA = "data.yaml"
@@ -117,7 +117,7 @@ def label_rows(image: Image, annotations: Sequence[Annotation], *, polygons: boo
 
 def _box(annotation: Annotation, image: Image, told: Counter[str]) -> tuple[float, ...]:
     upright = upright_box(annotation)
-    inside = clipped(upright, image)
+    inside = clip_box(upright, image.width, image.height)
     if inside is None:
         told["outside"] += 1
         return ()
@@ -146,7 +146,7 @@ def _outline(annotation: Annotation, image: Image, told: Counter[str]) -> tuple[
 def _parts(annotation: Annotation, image: Image, told: Counter[str]) -> list[Polygon]:
     if not isinstance(annotation.segmentation, Rle):
         return list(polygons_of(annotation))
-    parts, holes = outlines(decode_mask(annotation.segmentation, image))
+    parts, holes = outlines(mask_of(annotation.segmentation, image))
     told["traced"] += bool(parts)
     told["filled"] += holes
     return parts

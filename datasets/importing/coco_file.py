@@ -9,6 +9,7 @@ from msgspec import Meta, Raw, Struct
 from datasets.errors import BadDataset
 from datasets.files import read_json
 from datasets.importing.places import read_content
+from datasets.records import Provenance, Split
 
 Id = int | str
 NO_SEGMENTATION = Raw(b"[]")
@@ -30,7 +31,10 @@ class CocoTag(Struct):
 
 
 class CocoImage(Struct):
-    """A photograph; its size is in pixels of whichever way up the boxes are."""
+    """A photograph; its size is in pixels of whichever way up the boxes are.
+
+    The last three are Carloop's own; other files may have anything there.
+    """
 
     id: Id
     file_name: Annotated[str, Meta(min_length=1)]
@@ -43,6 +47,17 @@ class CocoImage(Struct):
     not_exhaustive_category_ids: list[Id] = []
     coco_url: str | None = None
     flickr_url: str | None = None
+    sha256: Any = None
+    split: Any = None
+    source: Any = None
+
+
+class CarloopImage(Struct):
+    """What a file of Carloop's says of an image beyond COCO and LVIS, and this import keeps."""
+
+    sha256: str
+    split: Split | None
+    source: Provenance
 
 
 class CocoAnnotation(Struct):
@@ -129,6 +144,14 @@ def _decode_one_by_one(content: bytes, path: Path) -> CocoFile:
         except msgspec.ValidationError as error:
             unreadable.append(_problem(error, f"annotations.{number}"))
     return CocoFile(whole.images, whole.categories, whole.licenses, whole.info, annotations, tuple(unreadable))
+
+
+def as_carloop(image: CocoImage) -> CarloopImage | None:
+    """What Carloop said of an image; None in other files."""
+    try:
+        return msgspec.convert(image, CarloopImage, from_attributes=True)
+    except msgspec.ValidationError:
+        return None
 
 
 def not_coco(path: Path, problems: list[str]) -> BadDataset:

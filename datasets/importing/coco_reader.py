@@ -17,18 +17,19 @@ from datasets.importing.coco_file import (
     CocoImage,
     CocoTag,
     Id,
+    as_carloop,
     read_coco_file,
 )
 from datasets.importing.foreign import ForeignImage, ForeignObject, ForeignSource, ForeignTag
 from datasets.importing.places import find_image, source_name
-from datasets.importing.runs import rle_from_runs, rle_from_text
 from datasets.importing.texts import attribute_texts, declared_size
+from datasets.rle import encode_mask, parse_mask
 
 PLAIN_STEMS = ("_annotations.coco", "annotations", "instances_default", "labels")
 
 
 class _Runs(msgspec.Struct):
-    size: tuple[int, int]
+    size: list[int]
     counts: str | list[int]
 
 
@@ -82,6 +83,11 @@ def _notes(content: CocoFile, names: Mapping[Id, str]) -> Iterator[str]:
         yield f"{len(lost)} annotations name images that 'images' lacks, id {lost[0]!r} first; they were left out"
     if lost := [annotation.category_id for annotation in content.annotations if annotation.category_id not in names]:
         yield f"{len(lost)} annotations name classes that 'categories' lacks, id {lost[0]!r} first; they were left out"
+    if any(map(as_carloop, content.images)):
+        yield (
+            "this is a Carloop dataset: who drew each object, what each source said and which images show one "
+            "photograph are not read; merge the version itself, by its name or folder, to keep them"
+        )
 
 
 def _read_images(
@@ -93,12 +99,13 @@ def _read_images(
 ) -> Iterator[ForeignImage]:
     licenses = {entry.id: entry.name or entry.url or None for entry in content.licenses}
     author = content.info.contributor if content.info and isinstance(content.info.contributor, str) else None
-    taken: set[str] = set()
+    taken: dict[str, int] = {}
     folders = _image_folders(path, root)
     for image in content.images:
         annotations = drawn.get(image.id, ())
         tags = [tag for tag in image.tags if tag.category_id in names]
         objects = tuple(_object(a, names, taken) for a in annotations if a.category_id in names)
+        own = as_carloop(image)
         yield ForeignImage(
             file_name=image.file_name,
             path=find_image(image.file_name, folders, told_in=path),
@@ -109,9 +116,8 @@ def _read_images(
             searched=_searched_on(image, objects, tags, names),
             unsure=tuple(names[number] for number in image.not_exhaustive_category_ids if number in names),
             family=image.family,
-            provenance=Provenance(
-                url=image.flickr_url or image.coco_url or None, author=author or None, license=_license(image, licenses)
-            ),
+            split=own.split if own else None,
+            provenance=_provenance(image, own.source if own else Provenance(author=author or None), licenses),
         )
 
 
@@ -126,8 +132,11 @@ def _searched_on(
     return tuple(dict.fromkeys(listed))
 
 
-def _license(image: CocoImage, licenses: Mapping[Id | None, str | None]) -> str | None:
-    return None if image.license is None else licenses.get(image.license)
+def _provenance(image: CocoImage, said: Provenance, licenses: Mapping[Id | None, str | None]) -> Provenance:
+    """What COCO's own fields say of an image, completed by what else is `said`."""
+    stated = None if image.license is None else licenses.get(image.license)
+    url = image.flickr_url or image.coco_url or said.url
+    return msgspec.structs.replace(said, url=url, license=stated or said.license)
 
 
 def _image_folders(path: Path, root: Path) -> list[Path]:
@@ -138,7 +147,7 @@ def _image_folders(path: Path, root: Path) -> list[Path]:
     return [*beside, above / split, above / "images" / split, above / "images", above]
 
 
-def _object(annotation: CocoAnnotation, names: Mapping[Id, str], taken: set[str]) -> ForeignObject:
+def _object(annotation: CocoAnnotation, names: Mapping[Id, str], taken: dict[str, int]) -> ForeignObject:
     return ForeignObject(
         annotation_id=_own_id(annotation, taken),
         name=names[annotation.category_id],
@@ -151,13 +160,17 @@ def _object(annotation: CocoAnnotation, names: Mapping[Id, str], taken: set[str]
     )
 
 
-def _own_id(annotation: CocoAnnotation, taken: set[str]) -> str:
-    """The annotation's id in its file, made unique when the file gives none or gives it again."""
+def _own_id(annotation: CocoAnnotation, taken: dict[str, int]) -> str:
+    """The annotation's id in its file, made unique when the file gives none or gives it again.
+
+    `taken` are the ids so far, each with the last number that made one of it.
+    """
     given = str(annotation.id) if annotation.id is not None else f"image {annotation.image_id}"
-    number, unique = 1, given
+    number, unique = taken.get(given, 1), given
     while unique in taken:
         number, unique = number + 1, f"{given} #{number + 1}"
-    taken.add(unique)
+    taken[given] = number
+    taken.setdefault(unique, 1)
     return unique
 
 
@@ -176,8 +189,6 @@ def parse_segmentation(text: msgspec.Raw) -> Polygons | Rle:
         found: Any = _SEGMENTATION.decode(text)
         if isinstance(found, list):
             return tuple(tuple(polygon) for polygon in found if len(polygon) >= 6 and len(polygon) % 2 == 0)
-        if isinstance(found.counts, str):
-            return rle_from_text(found.counts, found.size)
-        return rle_from_runs(found.counts, found.size)
+        return encode_mask(parse_mask(msgspec.structs.asdict(found)))
     except (msgspec.DecodeError, ValueError):
         return ()

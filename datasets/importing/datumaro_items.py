@@ -6,12 +6,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from datasets.errors import BadDataset
+from datasets.geometry import bounds
 from datasets.importing.foreign import ForeignObject, ForeignTag
-from datasets.importing.geometry import encode_mask
 from datasets.importing.texts import attribute_texts
+from datasets.rle import encode_pixels
 
 _DEFAULTS = {"false", "Unspecified"}  # of flags that a format has for every object
 
@@ -106,16 +105,14 @@ def _turned_box(found: Any) -> dict[str, Any]:
 
 def _around(found: Any) -> dict[str, Any]:
     """Lines and several points have no area: what they are around is known as a box."""
-    points = np.asarray(found.points, dtype=float)
-    left, top, right, bottom = points[::2].min(), points[1::2].min(), points[::2].max(), points[1::2].max()
-    return {"bbox_xywh": (float(left), float(top), float(right - left), float(bottom - top))}
+    return {"bbox_xywh": bounds([float(value) for value in found.points])}
 
 
 def _mask(found: Any) -> dict[str, Any]:
     """The mask is made only now, which fails when its run lengths do not fit."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "__array__ implementation", DeprecationWarning)  # pycocotools with NumPy 2
-        return {"segmentation": encode_mask(found.image)}
+        return {"segmentation": encode_pixels(found.image)}
 
 
 _CONVERT: Mapping[str, Callable[[Any], dict[str, Any]]] = {

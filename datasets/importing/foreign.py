@@ -10,7 +10,7 @@ from typing import Literal
 from msgspec import Struct
 from pydantic import Field, field_validator
 
-from datasets.coco import BboxXywh, Polygons, Provenance, Rle
+from datasets.coco import BboxXywh, Polygons, Provenance, Rle, Split
 from datasets.importing.families import check_family_pattern
 from datasets.taxonomy import Settings
 
@@ -67,7 +67,8 @@ class ForeignImage(Struct, frozen=True):
     `path` is None when the file is absent. `declared_size` is (width, height) as the annotation file has it: it tells
     which pixels the objects are in. `normalized`: they are fractions of the upright image's size instead. `lost` has
     the class, or None where there is no telling, of each object that could not be read. `searched` are the classes that
-    were looked for on this image, None for all of its source's; of those in `unsure` not every object is told.
+    were looked for on this image, None for all of its source's; of those in `unsure` not every object is told. `split`
+    is what Carloop itself said alone: the splits of others tear families apart.
     """
 
     file_name: str
@@ -79,6 +80,7 @@ class ForeignImage(Struct, frozen=True):
     searched: tuple[str, ...] | None = None
     unsure: tuple[str, ...] = ()
     family: str | None = None
+    split: Split | None = None
     provenance: Provenance = Provenance()
     normalized: bool = False
 

@@ -5,18 +5,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from datasets.coco import BboxXywh, Polygons, Rle
+from datasets.geometry import bounds, clip_box, clip_polygon, extent, rotation_of
 from datasets.importing.foreign import ForeignImage, ForeignObject
-from datasets.importing.geometry import (
-    bounds,
-    clip_box,
-    clip_polygon,
-    mask_box,
-    scale_box,
-    scale_polygons,
-    turn_box,
-    turn_mask,
-    turn_points,
-)
+from datasets.importing.geometry import scale_box, scale_polygons, turn_box, turn_mask, turn_points
+from datasets.rle import decode_mask
 from datasets.store import StoredImage
 
 Size = tuple[int, int]
@@ -83,7 +75,7 @@ def place(found: ForeignObject, frame: Frame) -> Placed:
     moved = drawn if (frame.across, frame.down) == (1, 1) else scale_box(drawn, frame.across, frame.down)
     if frame.orientation != 1:
         moved = turn_box(moved, frame.orientation, frame.size)
-    inside = moved if _is_turned(found) else clip_box(moved, *frame.upright)
+    inside = moved if rotation_of(found.attributes) % 360 else clip_box(moved, *frame.upright)
     return Placed(inside, segmentation if inside else (), clipped=inside is not None and inside != moved)
 
 
@@ -91,13 +83,6 @@ def _usable(bbox_xywh: BboxXywh | None) -> BboxXywh | None:
     if bbox_xywh is None or not all(map(math.isfinite, bbox_xywh)) or bbox_xywh[2] <= 0 or bbox_xywh[3] <= 0:
         return None
     return bbox_xywh
-
-
-def _is_turned(found: ForeignObject) -> bool:
-    try:
-        return float(found.attributes.get("rotation", 0)) % 360 != 0
-    except ValueError:
-        return False
 
 
 def _place_segmentation(segmentation: Polygons | Rle, frame: Frame) -> Polygons | Rle:
@@ -116,14 +101,13 @@ def _place_segmentation(segmentation: Polygons | Rle, frame: Frame) -> Polygons 
 
 def _bounds_of(segmentation: Polygons | Rle) -> BboxXywh | None:
     if isinstance(segmentation, Rle):
-        return mask_box(segmentation)
-    return bounds(tuple(value for polygon in segmentation for value in polygon))
+        return decode_mask(segmentation).bbox_xywh
+    return bounds([side for polygon in segmentation for side in polygon])
 
 
 def _reaches_out(segmentation: Polygons | Rle, frame: Frame) -> bool:
     if isinstance(segmentation, Rle):
         return False
-    width, height = frame.size
-    xs = [x * frame.across for one in segmentation for x in one[::2]]
-    ys = [y * frame.down for one in segmentation for y in one[1::2]]
-    return min(xs) < 0 or max(xs) > width or min(ys) < 0 or max(ys) > height
+    scaled = scale_polygons(segmentation, frame.across, frame.down)
+    left, top, right, bottom = extent([side for polygon in scaled for side in polygon])
+    return left < 0 or top < 0 or right > frame.size[0] or bottom > frame.size[1]

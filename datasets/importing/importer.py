@@ -12,6 +12,7 @@ from datasets.importing.assemble import Assembler, BadImage, Progress, Tally
 from datasets.importing.foreign import ForeignSource, Format, ImportSettings
 from datasets.importing.formats import find_format, read_sources
 from datasets.importing.names import resolve_names
+from datasets.importing.places import check_inside
 from datasets.store import ImageStore
 from datasets.taxonomy import Taxonomy
 
@@ -63,8 +64,8 @@ def import_dataset(
     comes to the same end.
 
     Raises:
-        BadDataset: no format fits, or more than one; files are broken or name others outside the folder; or images are
-            absent or undecodable and `settings.skip_bad_images` is off (how many, and the first).
+        BadDataset: no format fits, or more than one; files are broken, or name or link to others outside the folder; or
+            images are absent or undecodable and `settings.skip_bad_images` is off (how many, and the first).
         UnknownCategory: classes in use that the taxonomy lacks, when `settings.unknown` is "error".
     """
     settings = settings or ImportSettings()
@@ -76,6 +77,8 @@ def import_dataset(
     if images == 0:
         raise BadDataset(f"{source} has no images in it that are read as {form}; check --format and the folder")
     names = resolve_names(sources, taxonomy, settings)
+    paths = (image.path for found in sources for image in found.images)
+    check_inside(filter(None, paths), source if source.is_dir() else source.parent)
     _check_present(source, sources, settings)
     with store.batch() as batch:
         assembler = Assembler(names, batch, settings, total=images)

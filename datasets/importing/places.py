@@ -43,6 +43,17 @@ def find_image(name: str, folders: Sequence[Path], *, told_in: Path) -> Path | N
     return next((path for folder in folders if (path := folder / pure).is_file()), None)
 
 
+def check_inside(paths: Iterable[Path], root: Path) -> None:
+    """Raises BadDataset when one of the files lies outside the folder `root`: when it, or its folder, is a link."""
+    places = {path if path.is_symlink() else path.parent for path in paths}  # to resolve each file takes long
+    inside = root.resolve()
+    outside = sorted(place for place in places if not place.resolve().is_relative_to(inside))
+    if outside:
+        raise BadDataset(
+            f"{outside[0]} leads out of the folder, to {outside[0].resolve()}; copy what is there into {root}"
+        )
+
+
 def list_images(folder: Path) -> list[Path]:
     """All image files below a folder, by their suffix, in order; hidden ones are left out."""
     return sorted(

@@ -11,6 +11,7 @@ from pydantic import field_validator
 
 from datasets.coco import BboxXywh
 from datasets.errors import BadDataset, UnknownCategory
+from datasets.geometry import clip_box
 from datasets.importing.coco_file import (
     CocoAnnotation,
     CocoCategory,
@@ -21,8 +22,7 @@ from datasets.importing.coco_file import (
     read_coco_file,
 )
 from datasets.importing.families import check_family_pattern, family_in
-from datasets.importing.geometry import clip_box
-from datasets.importing.places import find_image
+from datasets.importing.places import check_inside, find_image
 from datasets.store import Probe, probe
 from datasets.taxonomy import Settings, Taxonomy
 
@@ -172,7 +172,7 @@ def _category_ids(
 
 
 def _locate(content: CocoFile, path: Path) -> dict[Id, Path]:
-    """Where each image lies. Raises BadDataset for names that leave the folder and for absent images."""
+    """Where each image lies. Raises BadDataset for names and links that leave the folder and for absent images."""
     folder, located, absent = path.parent, {}, []
     for image in content.images:
         found = find_image(image.file_name, (folder, folder / "images"), told_in=path)
@@ -185,6 +185,7 @@ def _locate(content: CocoFile, path: Path) -> dict[Id, Path]:
             f"{path} names {len(absent)} of {len(content.images)} images that are absent, {absent[0]!r} first; "
             f"put them into {folder} or remove them from the file"
         )
+    check_inside(located.values(), folder)
     return located
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from datasets.coco import BboxXywh, Polygons, Provenance
 from datasets.errors import BadDataset
 from datasets.files import read_json
+from datasets.geometry import bounds
 from datasets.importing.foreign import ForeignImage, ForeignObject, ForeignSource
 from datasets.importing.places import find_image, source_name
 from datasets.importing.texts import attribute_texts
@@ -133,9 +134,9 @@ def _drawn(shape: Any) -> Drawn | None:
     try:
         match shape["name"]:
             case "polygon":
-                return None, (tuple(float(value) for pair in _pairs(shape) for value in pair),)
+                return None, (_points(shape),)
             case "polyline":
-                return _around(shape), ()
+                return bounds(_points(shape)), ()  # a line has no area: what it is around is known as a box
             case "rect":
                 return (float(shape["x"]), float(shape["y"]), float(shape["width"]), float(shape["height"])), ()
             case "circle":
@@ -147,14 +148,9 @@ def _drawn(shape: Any) -> Drawn | None:
     return None
 
 
-def _around(shape: Mapping[str, Any]) -> BboxXywh:
-    """A line has no area: what it is around is known as a box."""
-    xs, ys = zip(*_pairs(shape), strict=True)
-    return (float(min(xs)), float(min(ys)), float(max(xs) - min(xs)), float(max(ys) - min(ys)))
-
-
-def _pairs(shape: Mapping[str, Any]) -> list[tuple[float, float]]:
-    return list(zip(shape["all_points_x"], shape["all_points_y"], strict=True))
+def _points(shape: Mapping[str, Any]) -> tuple[float, ...]:
+    pairs = zip(shape["all_points_x"], shape["all_points_y"], strict=True)
+    return tuple(float(value) for pair in pairs for value in pair)
 
 
 def _ellipse(shape: Mapping[str, Any], rx: float, ry: float, theta: float = 0.0) -> tuple[float, ...]:

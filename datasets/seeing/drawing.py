@@ -8,14 +8,13 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image as PillowImage
 from PIL import ImageOps, UnidentifiedImageError
-from pycocotools import mask
 
 from datasets.coco import Annotation, Rle
 from datasets.errors import BadDataset
-from datasets.importing.runs import rle_from_text
+from datasets.geometry import rotation_of
+from datasets.rle import decode_mask
 from datasets.store import FORMATS
 
 _QUALITY = 80
@@ -85,19 +84,11 @@ def outline(annotation: Annotation) -> Outline:
     return Outline(
         paths=paths,
         box=annotation.bbox_xywh,
-        degrees=0.0 if paths else _degrees(annotation),
+        degrees=0.0 if paths else rotation_of(annotation.attributes),
         colour=colour_of(annotation.category_id),
         merged=len(annotation.origins) > 1,
         crowd=annotation.iscrowd,
     )
-
-
-def _degrees(annotation: Annotation) -> float:
-    try:
-        degrees = float(annotation.attributes.get("rotation", 0))
-    except ValueError:
-        return 0.0
-    return degrees if np.isfinite(degrees) else 0.0
 
 
 def _path(polygon: Sequence[float]) -> str:
@@ -105,24 +96,13 @@ def _path(polygon: Sequence[float]) -> str:
     return f"M{points}Z"
 
 
-def _decode(rle: Rle) -> NDArray[np.uint8]:
-    """A mask's pixels, of shape (height, width); none where its run lengths are broken."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # pycocotools' arrays are of NumPy 1
-        try:
-            whole = rle_from_text(rle.counts, rle.size)  # pycocotools shows raw memory where runs are too few
-            pixels: NDArray[np.uint8] = mask.decode({"size": list(whole.size), "counts": whole.counts})
-        except ValueError:
-            return np.zeros((0, 0), np.uint8)
-    return pixels
-
-
 def _mask_path(rle: Rle) -> str:
-    """The borders of a mask, holes and all, to the pixels of a picture of 640."""
-    pixels = _decode(rle)
-    step = max(1, max(rle.size) // _MASK_SIDE)
-    if not pixels.size:
+    """The borders of a mask, holes and all, to the pixels of a picture of 640; none where it is broken."""
+    try:
+        pixels = decode_mask(rle).pixels
+    except ValueError:
         return ""
+    step = max(1, max(rle.size) // _MASK_SIDE)
     small = np.ascontiguousarray(pixels[step // 2 :: step, step // 2 :: step])
     borders, _ = cv2.findContours(small, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
     return "".join(_path(((border.reshape(-1, 2) + 0.5) * step).ravel().tolist()) for border in borders)

@@ -4,12 +4,14 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
+from datasets.geometry import bounds, clip_box, clip_polygon
+from datasets.records import BboxXywh
+from datasets.rle import parse_mask
 from datasets.validation.boxes import SLACK
 from datasets.validation.columns import MOST_SIDE
 from datasets.validation.draft import Draft
 from datasets.validation.images import Picture
 from datasets.validation.mend_ids import Known, Mender, Rows, as_integer
-from datasets.validation.rle import read_mask
 from datasets.validation.text import is_finite, is_number
 
 Size = tuple[float, float]
@@ -63,38 +65,36 @@ def mend_boxes(code: str, *, needs_size: bool = False) -> Mender:
             size = sizes.get(image_id, _NOWHERE) if isinstance(image_id, int) else _NOWHERE
             if size is None and needs_size:
                 continue
-            found = (clip_box(bbox_xywh, size or _NOWHERE) for bbox_xywh in _candidates(annotation))
+            found = (_part_inside(bbox_xywh, size or _NOWHERE) for bbox_xywh in _candidates(annotation))
             bbox_xywh = next((bbox_xywh for bbox_xywh in found if bbox_xywh is not None), None)
             if bbox_xywh is None:
                 draft.drop(code, "annotations", row)
             else:
-                draft.put(code, "annotations", row, "bbox", bbox_xywh)
+                draft.put(code, "annotations", row, "bbox", list(bbox_xywh))
                 draft.reshaped.add(draft.origins["annotations"][row])
 
     return mend
 
 
-def _candidates(annotation: dict[str, Any]) -> Iterator[list[float]]:
+def _candidates(annotation: dict[str, Any]) -> Iterator[BboxXywh]:
     """What an annotation's box may be: as it is, as numbers where it is texts, its polygons' or its mask's extent."""
     bbox = annotation.get("bbox")
     if isinstance(bbox, list) and len(bbox) == 4:
-        sides = [_number(side) for side in bbox]
-        if all(is_finite(side) for side in sides):
-            yield [side for side in sides if side is not None]
+        x, y, width, height = map(_number, bbox)
+        if is_finite(x) and is_finite(y) and is_finite(width) and is_finite(height):
+            yield x, y, width, height
     segmentation = annotation.get("segmentation")
     if isinstance(segmentation, list):
-        polygons = [polygon for polygon in segmentation if is_polygon(polygon)]
-        if polygons:
-            xs = [x for polygon in polygons for x in polygon[0::2]]
-            ys = [y for polygon in polygons for y in polygon[1::2]]
-            yield [min(xs), min(ys), max(xs) - min(xs), max(ys) - min(ys)]
+        around = bounds([side for polygon in segmentation if is_polygon(polygon) for side in polygon])
+        if around is not None:
+            yield around
     if isinstance(segmentation, dict):
         try:
-            extent = read_mask(segmentation).bbox_xywh
+            around = parse_mask(segmentation).bbox_xywh
         except ValueError:  # a broken mask has no extent, and a finding of its own
             return
-        if extent is not None:
-            yield list(extent)
+        if around is not None:
+            yield around
 
 
 def _number(value: Any) -> float | None:
@@ -106,15 +106,12 @@ def _number(value: Any) -> float | None:
         return None
 
 
-def clip_box(bbox_xywh: list[float], size: Size) -> list[float] | None:
-    """The part of a box inside an image of (width, height); None when nothing is."""
+def _part_inside(bbox_xywh: BboxXywh, size: Size) -> BboxXywh | None:
+    """The part of a box inside an image of (width, height), or the whole when only its SLACK reaches out."""
     x, y, width, height = bbox_xywh
-    left, top = max(x, 0), max(y, 0)
-    right, bottom = min(x + width, size[0]), min(y + height, size[1])
-    if width <= 0 or height <= 0 or right <= left or bottom <= top:
-        return None
-    inside = x >= -SLACK and y >= -SLACK and x + width <= size[0] + SLACK and y + height <= size[1] + SLACK
-    return bbox_xywh if inside else [left, top, right - left, bottom - top]
+    inside = clip_box(bbox_xywh, *size)
+    whole = x >= -SLACK and y >= -SLACK and x + width <= size[0] + SLACK and y + height <= size[1] + SLACK
+    return bbox_xywh if inside and whole else inside
 
 
 def is_polygon(value: Any) -> bool:
@@ -143,30 +140,9 @@ def clip_polygons(draft: Draft, rows: Rows, known: Known) -> None:
         size = sizes.get(image_id) if isinstance(image_id, int) else None
         if size is None:
             continue
-        clipped = [clip_polygon(part, size) for part in annotation["segmentation"] if is_polygon(part)]
-        draft.put("polygon-outside", "annotations", row, "segmentation", [part for part in clipped if is_polygon(part)])
+        clipped = (clip_polygon(tuple(part), *size) for part in annotation["segmentation"] if is_polygon(part))
+        draft.put("polygon-outside", "annotations", row, "segmentation", [list(part) for part in clipped if part])
         draft.reshaped.add(draft.origins["annotations"][row])
-
-
-def clip_polygon(polygon: list[float], size: Size) -> list[float]:
-    """The part of a polygon inside an image of (width, height), empty when none is (Sutherland and Hodgman, 1974)."""
-    points = list(zip(polygon[0::2], polygon[1::2], strict=True))
-    for axis, limit, sign in ((0, 0.0, 1), (0, size[0], -1), (1, 0.0, 1), (1, size[1], -1)):
-        points = _cut(points, axis, limit, sign)
-    return [side for point in points for side in point]
-
-
-def _cut(points: list[tuple[float, float]], axis: int, limit: float, sign: int) -> list[tuple[float, float]]:
-    kept: list[tuple[float, float]] = []
-    for before, point in zip([*points[-1:], *points[:-1]], points, strict=True):
-        was_inside, is_inside = (sign * (p[axis] - limit) >= 0 for p in (before, point))
-        if was_inside != is_inside:
-            fraction = (limit - before[axis]) / (point[axis] - before[axis])
-            other = before[1 - axis] + fraction * (point[1 - axis] - before[1 - axis])
-            kept.append((limit, other) if axis == 0 else (other, limit))
-        if is_inside:
-            kept.append(point)
-    return kept
 
 
 def drop_masks(draft: Draft, rows: Rows, _known: Known) -> None:

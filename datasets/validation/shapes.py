@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from datasets.rle import Mask, parse_mask
 from datasets.validation.boxes import SLACK
 from datasets.validation.columns import ABSENT, Columns, Flags, Floats, Ints, Polygons, parse_polygons
 from datasets.validation.findings import Notes, shown
-from datasets.validation.rle import Mask, read_mask
 from datasets.validation.text import parse_piece
 
 
@@ -122,7 +122,7 @@ def _areas(polygons: Polygons) -> Floats:
 def _mask(row: int, piece: bytes, columns: Columns, notes: Notes) -> Mask | None:
     file_name = columns.file_name(row)
     try:
-        mask = read_mask(parse_piece(piece))
+        mask = parse_mask(parse_piece(piece))
     except ValueError as error:
         notes.add("rle-broken", str(error), "annotations", row, file_name)
         return None

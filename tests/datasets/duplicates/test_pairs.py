@@ -118,6 +118,12 @@ def test_few_images_have_no_pairs(count: int, scenery: Scenery) -> None:
     assert find_pairs(np.array([describe(scenery(0))] * count, DESCRIPTOR)) == []
 
 
+def test_many_equal_pictures_are_tied_by_about_as_many_pairs(scenery: Scenery) -> None:
+    pairs = find_pairs(np.array([describe(scenery(11))] * 200))
+    assert len(pairs) == 199
+    assert len(families(200, pairs)) == 1
+
+
 def test_equal_pictures_of_any_size_are_all_paired(scenery: Scenery) -> None:
     record = np.array([describe(scenery(11))] * 3)
     record["width"] = [480, 240, 960]

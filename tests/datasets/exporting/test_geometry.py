@@ -12,15 +12,15 @@ from pycocotools import mask as coco_mask
 from datasets.coco import Annotation, Image, Rle
 from datasets.errors import BadDataset
 from datasets.exporting.geometry import (
-    clipped,
     corners,
-    decode_mask,
     join_polygons,
+    mask_of,
+    mask_of_polygons,
     outlines,
     row_runs,
-    runs_of_polygons,
     upright_box,
 )
+from datasets.rle import decode_mask
 
 from .conftest import rle
 
@@ -34,7 +34,7 @@ def box(*bbox_xywh: float, **attributes: str) -> Annotation:
 
 @given(masks)
 def test_masks_are_decoded_as_they_were_encoded(pixels: Any) -> None:
-    assert (decode_mask(rle(pixels), IMAGE) == pixels).all()
+    assert (mask_of(rle(pixels), IMAGE).pixels == pixels).all()
 
 
 @given(masks)
@@ -47,7 +47,7 @@ def test_runs_by_rows_tell_a_mask(pixels: Any) -> None:
 def test_outlines_cover_a_mask_and_its_holes(pixels: Any) -> None:
     import cv2
 
-    polygons, _ = outlines(pixels)
+    polygons, _ = outlines(decode_mask(rle(pixels)))
     assert bool(polygons) == bool(pixels.any())
     assert all(len(polygon) >= 6 for polygon in polygons)
     contours, _ = cv2.findContours(np.kron(pixels, np.ones((2, 2), np.uint8)), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
@@ -62,13 +62,13 @@ def test_outlines_cover_a_mask_and_its_holes(pixels: Any) -> None:
 def test_a_hole_is_counted() -> None:
     pixels = np.ones((6, 6), np.uint8)
     pixels[2:4, 2:4] = 0
-    assert outlines(pixels)[1] == 1
+    assert outlines(decode_mask(rle(pixels)))[1] == 1
 
 
 @pytest.mark.parametrize("broken", [Rle((12, 16), "~~~"), Rle((12, 16), "1"), Rle((2, 2), "04")])
 def test_a_broken_mask_is_told(broken: Rle) -> None:
     with pytest.raises(BadDataset, match="mend it or remove it"):
-        decode_mask(broken, IMAGE)
+        mask_of(broken, IMAGE)
 
 
 def test_parts_that_are_joined_keep_their_area() -> None:
@@ -85,7 +85,7 @@ def test_parts_that_are_joined_keep_their_area() -> None:
 def test_a_polygon_is_drawn_as_pycocotools_does() -> None:
     polygon = (1.0, 1.0, 9.5, 1.0, 4.0, 8.0)
     runs = coco_mask.frPyObjects([list(polygon)], IMAGE.height, IMAGE.width)
-    assert runs_of_polygons([polygon], IMAGE).area == coco_mask.area(runs)[0]
+    assert mask_of_polygons([polygon], IMAGE).area == coco_mask.area(runs)[0]
 
 
 @pytest.mark.parametrize(("degrees", "around"), [("90", (3, 1, 2, 6)), ("180", (1, 3, 6, 2)), ("unsure", (1, 3, 6, 2))])
@@ -95,16 +95,3 @@ def test_a_rotated_box_is_put_into_an_upright_one(degrees: str, around: tuple[fl
 
 def test_corners_turn_clockwise_on_the_screen() -> None:
     assert corners(box(0, 0, 4, 2, rotation="90"))[:4] == pytest.approx((3, -1, 3, 3))
-
-
-@given(*[st.floats(-5, 25)] * 2, *[st.floats(0.01, 30)] * 2)
-def test_a_clipped_box_is_inside_and_an_inner_one_is_left_as_it_is(
-    x: float, y: float, wide: float, high: float
-) -> None:
-    inside = clipped((x, y, wide, high), IMAGE)
-    if inside is None:
-        assert x >= 16 or y >= 12 or x + wide <= 0 or y + high <= 0
-    elif x >= 0 and y >= 0 and x + wide <= 16 and y + high <= 12:
-        assert inside == (x, y, wide, high)
-    else:
-        assert 0 <= inside[0] <= inside[0] + inside[2] <= 16 + 1e-9

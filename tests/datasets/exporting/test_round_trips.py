@@ -22,13 +22,14 @@ from pycocotools.coco import COCO
 from datasets.coco import Annotation, Dataset, Image, Polygons, Rle, read_coco
 from datasets.exporting.coco import renamed
 from datasets.exporting.export import export_dataset
-from datasets.exporting.geometry import clipped, runs_of_polygons, upright_box
+from datasets.exporting.geometry import mask_of, mask_of_polygons, upright_box
 from datasets.exporting.losses import is_occluded, plain_attributes
 from datasets.exporting.names import export_name
 from datasets.exporting.settings import Exported, ExportFormat, ExportSettings
+from datasets.geometry import clip_box
+from datasets.importing.importer import import_dataset
 from datasets.store import ImageStore
 from datasets.taxonomy import Taxonomy
-from datasets.validation.rle import read_mask
 
 from .conftest import close, rle
 
@@ -51,7 +52,9 @@ def searched(dataset: Dataset) -> bool:
 
 def upright_inside(dataset: Dataset, image: Image, *, crowds: bool) -> list[tuple[Annotation, tuple[float, ...]]]:
     """Annotations with something in their image, each with the part of its upright box that is inside."""
-    found = [(a, clipped(upright_box(a), image)) for a in dataset.annotations_of.get(image.sha256, ())]
+    found = [
+        (a, clip_box(upright_box(a), image.width, image.height)) for a in dataset.annotations_of.get(image.sha256, ())
+    ]
     return [(a, inside) for a, inside in found if inside and (crowds or not a.iscrowd)]
 
 
@@ -133,7 +136,7 @@ def test_yolo_outlines_cover_what_was_drawn(everything: Dataset, photographs: Im
         rows = next(out.rglob(f"{Path(export_name(image)).stem}.txt")).read_text().splitlines()
     sizes = np.array([image.width, image.height])
     drawn = [np.reshape(list(map(float, row.split()[1:])), (-1, 2)) * sizes for row in rows]
-    mask, box, several, triangle = (runs_of_polygons([tuple(points.ravel())], image).area for points in drawn)
+    mask, box, several, triangle = (mask_of_polygons([tuple(points.ravel())], image).area for points in drawn)
     assert close(drawn[3].ravel(), (30, 30, 40.5, 30, 30, 41.25), pixels=1e-4)
     assert (box, mask) == (21 * 8, pytest.approx(20 * 12, abs=16))  # the hole is filled, the sides are 0.25 px off
     assert several == pytest.approx(triangle + 10 * 10, abs=8)  # the bridge
@@ -278,12 +281,22 @@ def test_mask_pixels_are_a_class_only_where_one_was_drawn_and_never_background_w
             assert 0 not in pixels
         for annotation in annotations:
             if isinstance(annotation.segmentation, Rle):
-                assert (pixels[_decoded(annotation.segmentation) > 0] > 0).all()
+                assert (pixels[mask_of(annotation.segmentation, image).pixels > 0] > 0).all()
 
 
-def _decoded(mask: Rle) -> Any:
-    runs = read_mask({"size": list(mask.size), "counts": mask.counts}).runs
-    return np.repeat(np.arange(len(runs)) % 2, runs).reshape(mask.size[::-1]).T
+@given(data=st.data())
+@EXAMPLES
+def test_what_masks_say_is_known_after_an_import_was_known_before(
+    data: Data, any_cars: SearchStrategy[Dataset], photographs: ImageStore
+) -> None:
+    dataset = data.draw(any_cars)
+    with exported(dataset, photographs, "masks") as (out, _):
+        found = import_dataset(out, taxonomy=dataset.taxonomy, store=photographs).datasets
+    for part in found:
+        for image in part.images:
+            assert part.known_category_ids(image.sha256) <= dataset.known_category_ids(image.sha256)
+            before = {annotation.category_id for annotation in dataset.annotations_of[image.sha256]}
+            assert before.isdisjoint(image.neg_category_ids)
 
 
 @given(data=st.data())

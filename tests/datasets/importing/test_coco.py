@@ -1,6 +1,7 @@
 """COCO folders of any layout, with a bad annotation costing nothing but itself."""
 
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,8 @@ from hypothesis.extra import numpy as npst
 from pycocotools import mask as coco_mask
 
 from datasets.coco import Rle
-from datasets.importing.coco_reader import parse_segmentation
-from datasets.importing.runs import decode_mask
+from datasets.importing.coco_reader import parse_segmentation, read_coco_source
+from datasets.rle import decode_mask
 
 DENT, DOOR = 2, 1
 
@@ -90,6 +91,22 @@ def test_licence_author_and_address_come_in_with_an_image(write: Any, load: Any)
     assert source.page_url == "https://example.org"
 
 
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"split": "train", "source": {"author": "B. Person"}},
+        {"split": "val", "source": {"author": "B. Person"}, "sha256": "00"},
+        {"split": "train", "source": "a camera", "sha256": "00"},
+        {"split": "train", "source": {"author": 7}, "sha256": "00"},
+    ],
+)
+def test_a_split_or_source_that_is_not_carloop_s_is_not_believed(fields: Any, write: Any, load: Any) -> None:
+    content = small(**fields) | {"info": {"contributor": "A. Person"}}
+    imported = load(write({"annotations.json": content, "a.jpg": 1}))
+    (image,) = imported.datasets[0].images
+    assert (image.split, image.source.author, imported.notes) == (None, "A. Person", ())
+
+
 def test_a_box_is_made_from_the_outline_when_there_is_none(write: Any, load: Any) -> None:
     outline = {"segmentation": [[1, 2, 11, 2, 11, 22]], "bbox": []}
     (dataset,) = load(write({"annotations.json": small(outline), "a.jpg": 1})).datasets
@@ -141,6 +158,21 @@ def test_ids_given_twice_are_told_apart(write: Any, load: Any) -> None:
     assert sorted(a.origins[0].annotation_id for a in dataset.annotations) == ["1", "1 #2", "image 1"]
 
 
+def test_ids_that_look_like_those_made_unique_are_told_apart_too(write: Any, load: Any) -> None:
+    boxes = [{"id": given, "bbox": [1, 2, 3 + at, 4]} for at, given in enumerate(["1 #2", 1, 1, 1, "1 #2", "1 #3"])]
+    (dataset,) = load(write({"annotations.json": small(*boxes), "a.jpg": 1})).datasets
+    own_ids = [a.origins[0].annotation_id for a in sorted(dataset.annotations, key=lambda a: a.bbox_xywh[2])]
+    assert own_ids == ["1 #2", "1", "1 #3", "1 #4", "1 #2 #2", "1 #3 #2"]
+
+
+def test_an_id_given_many_times_takes_no_longer_than_many_ids(write: Any) -> None:
+    root = write({"annotations.json": small(*[{"id": 1, "bbox": [1, 2, 3, 4]}] * 10_000), "a.jpg": 1})
+    start = time.process_time()
+    source = read_coco_source(root / "annotations.json", root=root, name="cars")
+    assert time.process_time() - start < 2
+    assert len({found.annotation_id for found in source.images[0].objects}) == 10_000
+
+
 def test_text_for_a_number_is_read(write: Any, load: Any) -> None:
     (dataset,) = load(write({"annotations.json": small({"bbox": ["1", "2", "3", "4"]}), "a.jpg": 1})).datasets
     assert dataset.annotations[0].bbox_xywh == (1, 2, 3, 4)
@@ -181,13 +213,13 @@ def test_masks_are_read_as_other_tools_write_them(data: st.DataObject) -> None:
     for written in (compressed, {"size": encoded["size"], "counts": runs}):
         found = parse_segmentation(json.dumps(written).encode())  # type: ignore[arg-type]
         assert isinstance(found, Rle)
-        assert (decode_mask(found) == pixels).all()
+        assert (decode_mask(found).pixels == pixels).all()
 
 
 @given(st.text(max_size=8), st.tuples(st.integers(-1, 9), st.integers(-1, 9)))
 def test_broken_run_lengths_never_reach_the_library(counts: str, size: tuple[int, int]) -> None:
     found = parse_segmentation(json.dumps({"size": size, "counts": counts}).encode())  # type: ignore[arg-type]
-    assert found == () or decode_mask(found).shape == size  # type: ignore[arg-type]
+    assert found == () or decode_mask(found).pixels.shape == size  # type: ignore[arg-type]
 
 
 def test_a_file_alone_can_be_given(write: Any, load: Any) -> None:

@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from datasets.rle import decode_mask
+
 DOOR, DENT, DIRTY = 1, 2, 4
 META = (
     "<meta><task><labels>"
@@ -61,11 +63,9 @@ def test_a_turned_box_keeps_its_rotation(write: Any, load: Any) -> None:
 def test_a_mask_keeps_its_pixels(write: Any, load: Any) -> None:
     mask = '<mask label="dent" occluded="0" rle="1, 4, 1" left="10" top="20" width="3" height="2" z_order="0"></mask>'
     (annotation,) = load(write({"a.xml": cvat(mask), "a.jpg": 1})).datasets[0].annotations
-    from datasets.importing.runs import decode_mask
-
     expected = np.zeros((48, 64), np.uint8)
     expected[20:22, 10:13] = [[0, 1, 1], [1, 1, 0]]
-    assert (decode_mask(annotation.segmentation) == expected).all()
+    assert (decode_mask(annotation.segmentation).pixels == expected).all()
     assert annotation.bbox_xywh == (10, 20, 3, 2)
 
 

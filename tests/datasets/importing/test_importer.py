@@ -57,6 +57,35 @@ def test_a_missing_folder_is_told(refusal: Callable[..., str], tmp_path: Path) -
     )
 
 
+@pytest.mark.parametrize(
+    ("files", "link"),
+    [
+        ({"annotations.json": COCO}, "a.jpg"),
+        ({"annotations.json": COCO}, "images"),
+        ({"clean/b.jpg": 1, "dirty/c.jpg": 2}, "dirty/a.jpg"),
+        ({"data.yaml": "train: images\nnames: [dent]", "images/b.jpg": 1}, "images/a.jpg"),
+        ({"gt/gt.txt": "1,7,1,2,9,9,1,1,1", "gt/labels.txt": "dent", "img1/000002.jpg": 1}, "img1/000001.jpg"),
+    ],
+)
+def test_an_image_that_a_link_leads_out_of_the_folder_to_is_refused(
+    files: dict[str, Any], link: str, write: Any, refusal: Callable[..., str], photograph: Any, tmp_path: Path
+) -> None:
+    outside = tmp_path / "cars elsewhere"
+    outside.mkdir()
+    (outside / "a.jpg").write_bytes(photograph(9))
+    root: Path = write(files)
+    target = outside if link == "images" else outside / "a.jpg"
+    (root / link).symlink_to(target)
+    assert refusal(root) == f"{root / link} leads out of the folder, to {target}; copy what is there into {root}"
+
+
+def test_links_within_the_folder_and_to_the_folder_are_followed(write: Any, load: Any, tmp_path: Path) -> None:
+    root: Path = write({"annotations.json": COCO, "whole/b.jpg": 1})
+    (root / "a.jpg").symlink_to("whole/b.jpg")
+    (tmp_path / "latest").symlink_to(root)
+    assert len(load(tmp_path / "latest").datasets[0].images) == 1
+
+
 def test_a_dataset_without_images_is_told(write: Any, refusal: Callable[..., str]) -> None:
     empty = {"images": [], "categories": [], "annotations": []}
     assert "has no images in it that are read as coco" in refusal(write({"annotations.json": empty}))

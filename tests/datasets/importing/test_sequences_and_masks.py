@@ -76,6 +76,32 @@ def test_a_mask_of_the_raw_pixels_is_turned_with_its_image(write: Any, load: Any
     assert annotation.bbox_xywh == (36, 10, 8, 20)
 
 
+def test_the_classes_that_a_masks_folder_calls_unknown_on_an_image_are_not_absent(
+    write: Any, load: Any, by_name: Any
+) -> None:
+    pixels = np.zeros((48, 64))
+    pixels[2:12, 1:11] = 1
+    meta = META | {"unknown_classes": {"a": ["dent", "door"]}}
+    files = {f"images/{name}.jpg": number for number, name in enumerate("ab")}
+    imported = load(write(files | {"dataset_meta.json": meta, "masks/a.png": png(pixels), "masks/b.png": png(pixels)}))
+    images = {name: image for name, (image, _) in by_name(imported).items()}
+    known = {name: imported.datasets[0].known_category_ids(image.sha256) for name, image in images.items()}
+    assert known == {"images/a.jpg": set(), "images/b.jpg": {DOOR, DENT}}
+
+
+def test_a_class_that_a_masks_folder_did_not_look_for_is_not_absent(write: Any, load: Any) -> None:
+    meta = META | {"searched_classes": ["dent"]}
+    root = write({"dataset_meta.json": meta, "images/a.jpg": 1, "masks/a.png": png(np.zeros((48, 64)))})
+    assert load(root).datasets[0].images[0].neg_category_ids == (DENT,)
+
+
+def test_a_class_of_which_there_are_crumbs_alone_is_not_absent(write: Any, load: Any) -> None:
+    pixels = np.zeros((48, 64))
+    pixels[0, 60:63] = 1
+    (dataset,) = load(write({"dataset_meta.json": META, "images/a.jpg": 1, "masks/a.png": png(pixels)})).datasets
+    assert (dataset.annotations, dataset.images[0].neg_category_ids) == ((), (DOOR,))
+
+
 def test_a_broken_mask_is_refused_by_name(write: Any, refusal: Callable[..., str]) -> None:
     root = write({"dataset_meta.json": META, "images/a.jpg": 1, "masks/a.png": png(np.zeros((48, 64)))[:-30]})
     assert f"{root}/masks/a.png: not a whole image" in refusal(root)
@@ -85,3 +111,9 @@ def test_a_broken_mask_is_refused_by_name(write: Any, refusal: Callable[..., str
 def test_broken_classes_are_refused(meta: Any, write: Any, refusal: Callable[..., str]) -> None:
     root = write({"dataset_meta.json": meta, "images/a.jpg": 1, "masks/a.png": png(np.zeros((48, 64)))})
     assert "cannot be read as segmentation masks: something is missing or not what it should be" in refusal(root)
+
+
+def test_unknown_classes_that_are_no_lists_are_refused(write: Any, refusal: Callable[..., str]) -> None:
+    meta = META | {"unknown_classes": ["dent"]}
+    root = write({"dataset_meta.json": meta, "images/a.jpg": 1, "masks/a.png": png(np.zeros((48, 64)))})
+    assert "cannot be read as segmentation masks: Expected `object`, got `array`" in refusal(root)

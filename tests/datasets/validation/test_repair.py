@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from datasets.errors import BadDataset, BadInput
 from datasets.validation.codes import CODES
-from datasets.validation.mend_shapes import clip_polygon
 from datasets.validation.repair import repair_dataset
 
 Document = dict[str, Any]
@@ -198,20 +197,6 @@ def test_splits_are_repaired_side_by_side(write: Write, document: Document, tmp_
         "test/_annotations.coco.json",
     ]
     assert all((tmp_path / "out" / file["file"]).is_file() for file in listing["files"])
-
-
-@pytest.mark.parametrize(
-    ("polygon", "inside"),
-    [
-        ([1, 1, 5, 1, 5, 5], [1, 1, 5, 1, 5, 5]),
-        ([-4, 2, 4, 2, 4, 6, -4, 6], [0, 2, 4, 2, 4, 6, 0, 6]),
-        ([20, 20, 30, 20, 30, 30], []),
-    ],
-)
-def test_a_polygon_is_cut_at_the_border(polygon: list[float], inside: list[float]) -> None:
-    found = clip_polygon(polygon, (10, 10))
-    points = list(zip(found[0::2], found[1::2], strict=True))
-    assert sorted(points) == sorted(zip(inside[0::2], inside[1::2], strict=True))
 
 
 _SIDE = st.one_of(st.integers(-80, 80), st.floats(-80, 80, width=32), st.sampled_from([None, "9", 1e300, True, [], 0]))

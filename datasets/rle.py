@@ -1,4 +1,4 @@
-"""Run-length masks as COCO writes them, read without pycocotools, whose C code trusts what it is given.
+"""Masks as COCO's run lengths, decoded without pycocotools, whose C code trusts what it is given.
 
 Source of the format: `rleFrString` in https://github.com/cocodataset/cocoapi/blob/master/common/maskApi.c
 """
@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pycocotools import mask as coco_mask
 
-from datasets.validation.text import is_number
+from datasets.records import BboxXywh, Rle
 
 _MOST_PIXELS = 2**31
-_MOST_GROUP = 7
+_MOST_CHARACTERS = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,7 @@ class Mask:
         return int(self.runs[1::2].sum())
 
     @property
-    def bbox_xywh(self) -> tuple[float, float, float, float] | None:
+    def bbox_xywh(self) -> BboxXywh | None:
         """The extent of the pixels that are on, None if none is."""
         ends = np.cumsum(self.runs)
         first, last = (ends - self.runs)[1::2], ends[1::2] - 1
@@ -42,8 +43,19 @@ class Mask:
         bottom = self.height - 1 if crossing.any() else int((last % self.height).max())
         return float(left), float(top), float(right - left + 1), float(bottom - top + 1)
 
+    @property
+    def pixels(self) -> NDArray[np.uint8]:
+        """(height, width) of 0 and 1."""
+        columns = np.repeat((np.arange(len(self.runs)) & 1).astype(np.uint8), self.runs)
+        return columns.reshape(self.width, self.height).T
 
-def read_mask(value: Any) -> Mask:
+
+def decode_mask(rle: Rle) -> Mask:
+    """A mask of ours. Raises ValueError when it is broken, as `parse_mask` does."""
+    return parse_mask({"size": list(rle.size), "counts": rle.counts})
+
+
+def parse_mask(value: Any) -> Mask:
     """The mask in a segmentation `{"size": [height, width], "counts": [...] or "..."}`.
 
     Raises:
@@ -52,18 +64,17 @@ def read_mask(value: Any) -> Mask:
     """
     if not isinstance(value, dict):
         raise ValueError("no object")
-    height, width = _read_size(value.get("size"))
-    runs = _read_counts(value.get("counts"))
+    height, width = _parse_size(value.get("size"))
+    runs = _parse_counts(value.get("counts"))
     if (runs < 0).any():
         raise ValueError("a count is negative")
-    with np.errstate(over="ignore"):
-        filled = int(runs.astype(np.float64).sum())
+    filled = int(runs.astype(np.float64).sum())
     if filled != height * width:
         raise ValueError(f"the counts fill {filled} pixels, size [{height}, {width}] has {height * width}")
     return Mask(height, width, runs)
 
 
-def _read_size(size: Any) -> tuple[int, int]:
+def _parse_size(size: Any) -> tuple[int, int]:
     if not isinstance(size, list) or len(size) != 2 or not all(type(side) is int and side > 0 for side in size):
         raise ValueError("size is not [height, width] in pixels")
     if size[0] * size[1] > _MOST_PIXELS:
@@ -71,10 +82,10 @@ def _read_size(size: Any) -> tuple[int, int]:
     return size[0], size[1]
 
 
-def _read_counts(counts: Any) -> NDArray[np.int64]:
+def _parse_counts(counts: Any) -> NDArray[np.int64]:
     if isinstance(counts, str):
         return _decode(counts)
-    if not isinstance(counts, list) or not all(is_number(count) and type(count) is int for count in counts):
+    if not isinstance(counts, list) or not all(type(count) is int for count in counts):
         raise ValueError("counts are neither a text nor a list of integers")
     if any(abs(count) > _MOST_PIXELS for count in counts):
         raise ValueError("a count is larger than any image")
@@ -94,7 +105,7 @@ def _decode(text: str) -> NDArray[np.int64]:
     if not len(ends) or ends[-1] != len(codes) - 1:
         raise ValueError("counts are cut short")
     starts = np.append(0, ends[:-1] + 1)
-    if (ends - starts).max() >= _MOST_GROUP:
+    if (ends - starts).max() >= _MOST_CHARACTERS:
         raise ValueError("a count is larger than any image")
     shifts = 5 * (np.arange(len(codes)) - np.repeat(starts, ends - starts + 1))
     values = np.add.reduceat((codes & 0x1F) << shifts, starts)
@@ -102,3 +113,19 @@ def _decode(text: str) -> NDArray[np.int64]:
     values[1::2] = np.cumsum(values[1::2])
     values[2::2] = np.cumsum(values[2::2])
     return values
+
+
+def encode_mask(mask: Mask) -> Rle:
+    """A mask as compressed run lengths; never goes over its pixels, of which a short text may claim millions."""
+    size = (mask.height, mask.width)
+    return _rle(coco_mask.frPyObjects({"size": list(size), "counts": mask.runs.tolist()}, *size))
+
+
+def encode_pixels(pixels: NDArray[Any]) -> Rle:
+    """Pixels (height, width), zeros and others, as compressed run lengths."""
+    return _rle(coco_mask.encode(np.asfortranarray(pixels != 0, dtype=np.uint8)))
+
+
+def _rle(encoded: Any) -> Rle:
+    height, width = encoded["size"]
+    return Rle((height, width), encoded["counts"].decode("ascii"))
