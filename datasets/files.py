@@ -1,11 +1,12 @@
 """Files that are either whole or absent: written aside, synced, renamed."""
 
 import errno
+import fcntl
 import hashlib
 import os
 import shutil
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,16 +25,12 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 def write_chunks(path: Path, chunks: Iterable[bytes]) -> None:
     """Put the chunks, one after another, at `path` in one step."""
-    part = path.with_name(f".{path.name}.part")
-    try:
+    with _part_of(path, Path.touch) as part:
         with part.open("wb") as handle:
             handle.writelines(chunks)
             handle.flush()
             os.fsync(handle.fileno())
         part.replace(path)
-    except OSError:
-        part.unlink(missing_ok=True)
-        raise
     sync(path.parent)
 
 
@@ -78,13 +75,12 @@ def sync(path: Path) -> None:
 def new_folder(folder: Path) -> Iterator[Path]:
     """A folder beside `folder` to fill; it takes that name, in one step, when the block ends well.
 
-    A folder left half-filled by a killed process is removed first. When `folder` exists by then (another process made
-    the same thing), it stays and the new one is dropped; but one that lacks the new one's manifest is replaced.
+    What a killed process left of one is emptied first. When `folder` exists by then (another process made the same
+    thing), it stays and the new one is dropped; but one that lacks the new one's manifest is replaced.
     """
-    part = folder.with_name(f".{folder.name}.part")
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
-    try:
+    with _part_of(folder, _make_folder) as part:
+        for left in part.iterdir():
+            _remove(left)
         yield part
         for path in part.rglob("*"):
             sync(path)
@@ -94,8 +90,65 @@ def new_folder(folder: Path) -> Iterator[Path]:
         if not folder.exists():
             part.replace(folder)
             sync(folder.parent)
+
+
+@contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """Read a file and write it anew while no other process does that, whose additions would be lost."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle = _lock(path.with_name(f".{path.name}.lock"), Path.touch)
+    try:
+        yield
     finally:
-        shutil.rmtree(part, ignore_errors=True)
+        os.close(handle)
+
+
+@contextmanager
+def _part_of(path: Path, make: Callable[[Path], object]) -> Iterator[Path]:
+    """What becomes `path`, beside it, this block's alone; removed where the block doesn't move it.
+
+    Others who write the same wait; what a killed process left there is the next one's.
+    """
+    part = path.with_name(f".{path.name}.part")
+    handle = _lock(part, make)
+    try:
+        yield part
+    finally:
+        if _is_at(part, handle):
+            _remove(part)
+        os.close(handle)
+
+
+def _lock(path: Path, make: Callable[[Path], object]) -> int:
+    """A handle on the file or folder at `path`, made where it is absent; others wait until it is closed."""
+    while True:
+        make(path)
+        try:
+            handle = os.open(path, os.O_RDONLY)
+        except FileNotFoundError:  # whoever held it has just moved it
+            continue
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        if _is_at(path, handle):
+            return handle
+        os.close(handle)
+
+
+def _is_at(path: Path, handle: int) -> bool:
+    """Whether what the handle is on still lies at `path`."""
+    try:
+        return os.path.samestat(path.stat(), os.fstat(handle))
+    except FileNotFoundError:
+        return False
+
+
+def _make_folder(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with suppress(FileExistsError):  # mkdir's own exist_ok fails where the folder is moved meanwhile
+        path.mkdir()
+
+
+def _remove(path: Path) -> None:
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def is_complete(folder: Path) -> bool:

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from PIL import ExifTags, UnidentifiedImageError
 from PIL import Image as PillowImage
-from PIL import UnidentifiedImageError
 
 from datasets.errors import BadDataset
 from datasets.files import write_bytes
@@ -17,7 +17,6 @@ from datasets.write_behind import WriteBehind, write_behind
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")
 EXTENSIONS = {"JPEG": "jpg", "MPO": "jpg", "PNG": "png", "WEBP": "webp", "BMP": "bmp", "TIFF": "tif"}  # MPO: a phone's
-_ORIENTATION = 0x0112
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,27 +43,34 @@ class StoredImage:
     orientation: int = 1
 
 
-def probe(content: bytes) -> Probe:
-    """Read an image's header and check that its pixels decode.
+@contextmanager
+def open_image(content: bytes) -> Iterator[PillowImage.Image]:
+    """An image to read within the block.
 
     Raises:
-        BadDataset: no image of an allowed format, cut short, or of more pixels than Pillow thinks safe.
+        BadDataset: no image of an allowed format, cut short, or of more pixels than Pillow is told to think safe.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # odd metadata of pixels that decode
-            warnings.simplefilter("error", PillowImage.DecompressionBombWarning)
-            with PillowImage.open(io.BytesIO(content), formats=FORMATS) as picture:
-                extension = EXTENSIONS[str(picture.format)]
-                picture.load()
-                orientation = picture.getexif().get(_ORIENTATION, 1)
-                width, height = picture.size
+        with PillowImage.open(io.BytesIO(content), formats=FORMATS) as picture:
+            yield picture
     except (PillowImage.DecompressionBombWarning, PillowImage.DecompressionBombError) as error:
         raise BadDataset(f"too many pixels: {error}") from None
     except UnidentifiedImageError:
         raise BadDataset(f"no image that is {', '.join(FORMATS)}") from None
     except (OSError, SyntaxError, TypeError, ValueError) as error:
         raise BadDataset(f"not a whole image: {error}") from None
+
+
+def probe(content: bytes) -> Probe:
+    """Read an image's header and check that its pixels decode. Raises BadDataset where `open_image` does."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # odd metadata of pixels that decode
+        warnings.simplefilter("error", PillowImage.DecompressionBombWarning)
+        with open_image(content) as picture:
+            extension = EXTENSIONS[str(picture.format)]
+            picture.load()
+            orientation = picture.getexif().get(ExifTags.Base.Orientation, 1)
+            width, height = picture.size
     if orientation not in range(1, 9):
         return Probe(extension, width, height)
     return Probe(extension, *((height, width) if orientation >= 5 else (width, height)), orientation)

@@ -1,7 +1,8 @@
 """Dataset versions: folders named by the digest of their canonical content.
 
 `annotations.json` is COCO; `conflicts.json`, where there are any, is what its sources disagree about; `manifest.json`,
-written last, has the digest, parents, sources and counts. What counts for the digest is told in `datasets.digests`.
+written last, has the digest and its version, parents, sources and counts. What counts for the digest is told in
+`datasets.digests`.
 """
 
 from collections import Counter
@@ -24,6 +25,16 @@ from datasets.records import CocoFile, read_records, write_records
 from datasets.taxonomy import Category, Taxonomy
 
 ANNOTATIONS, CONFLICTS = "annotations.json", "conflicts.json"
+DIGEST_VERSION = 1  # to be raised with any change to what `datasets.digests` makes of the same content
+
+
+class _Manifest(msgspec.Struct):
+    """What every manifest has to have."""
+
+    digest: str
+    parents: list[str]
+    images: int
+    annotations: int
 
 
 def version_digest(dataset: Dataset) -> str:
@@ -56,7 +67,7 @@ def write_content(
                 write_records(content, folder / ANNOTATIONS)
             if conflicts:
                 write_bytes(folder / CONFLICTS, msgspec.json.format(msgspec.json.encode(conflicts), indent=1) + b"\n")
-            manifest = {"digest": name, "parents": sorted(parents), **counts(content)}
+            manifest = {"digest": name, "digest_version": DIGEST_VERSION, "parents": sorted(parents), **counts(content)}
             write_json(folder / MANIFEST, {**manifest, **({"conflicts": len(conflicts)} if conflicts else {})})
     return name
 
@@ -68,28 +79,29 @@ def read_version(versions: Path, name: str, taxonomy: Taxonomy | None = None) ->
         BadDataset: it is absent or incomplete, was changed, or has other classes.
     """
     folder = versions / name
-    if not is_complete(folder):
-        raise BadDataset(f"{folder} is not a complete dataset version; make it again")
+    read_manifest(versions, name)
     dataset = read_coco(folder / ANNOTATIONS, taxonomy or read_taxonomy(folder))
     if version_digest(dataset) != name:
-        raise BadDataset(f"{folder}/{ANNOTATIONS} was changed after it was written; make the version again")
+        raise _changed(folder)
     return dataset
 
 
 def read_content(folder: Path) -> CocoFile:
-    """A version as it lies in its file. Raises BadDataset when it is incomplete or was changed."""
-    if not is_complete(folder):
-        raise BadDataset(f"{folder} is not a complete dataset version; make it again")
+    """A version as it lies in its file. Raises BadDataset when it is incomplete, changed or of another release."""
+    manifest = read_manifest(folder.parent, folder.name)
     with no_cycle_collection():
         content = read_records(folder / ANNOTATIONS)
-    try:
-        with no_cycle_collection():
-            is_unchanged = {"digest": content_digest(content)}.items() <= dict(read_json(folder / MANIFEST)).items()
-    except (KeyError, TypeError, ValueError) as error:
-        raise BadDataset(f"{folder}/{ANNOTATIONS} is broken: {error}; make the version again") from None
-    if not is_unchanged:
-        raise BadDataset(f"{folder}/{ANNOTATIONS} was changed after it was written; make the version again")
+        try:
+            digest = content_digest(content)
+        except (KeyError, TypeError, ValueError) as error:
+            raise BadDataset(f"{folder}/{ANNOTATIONS} is broken: {error}; make the version again") from None
+    if digest != manifest["digest"]:
+        raise _changed(folder)
     return content
+
+
+def _changed(folder: Path) -> BadDataset:
+    return BadDataset(f"{folder}/{ANNOTATIONS} was changed after it was written; make the version again")
 
 
 def read_taxonomy(folder: Path) -> Taxonomy:
@@ -116,8 +128,23 @@ def read_conflicts(folder: Path) -> tuple[Conflict, ...]:
 
 
 def read_manifest(versions: Path, name: str) -> dict[str, Any]:
-    """The digest, parents, sources and counts of a version."""
-    manifest: dict[str, Any] = read_json(versions / name / MANIFEST)
+    """The digest, parents, sources and counts of a version.
+
+    Raises:
+        BadDataset: there is none, it is broken, or another release of Carloop digested its content in another way.
+    """
+    folder = versions / name
+    if not is_complete(folder):
+        raise BadDataset(f"{folder} is not a complete dataset version; make it again")
+    manifest: dict[str, Any] = read_json(folder / MANIFEST)
+    if isinstance(manifest, dict) and manifest.get("digest_version", DIGEST_VERSION) != DIGEST_VERSION:
+        raise BadDataset(
+            f"{folder} was written by another release of Carloop; import or merge it again, then delete this folder"
+        )
+    try:
+        msgspec.convert(manifest, _Manifest)
+    except msgspec.ValidationError as error:
+        raise BadDataset(f"{folder}/{MANIFEST} is broken: {error}; make the version again") from None
     return manifest
 
 

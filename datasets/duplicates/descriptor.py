@@ -4,24 +4,21 @@ A descriptor is a row of the structured array type `DESCRIPTOR`, about 4 kB, and
 Sizes are in pixels of the upright image (EXIF orientation applied).
 """
 
-import io
 from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from PIL import ExifTags, ImageOps
 from PIL import Image as PillowImage
-from PIL import ImageOps, UnidentifiedImageError
 
-from datasets.errors import BadDataset
-from datasets.store import FORMATS
+from datasets.store import open_image
 
 SIDE = 64
 DESCRIPTOR = np.dtype([("width", "<u4"), ("height", "<u4"), ("grey", "u1", (SIDE, SIDE))])
 
 _DECODED = 3 * SIDE // 2  # a JPEG is decoded at the smallest scale that has this many pixels on each side
 _TURNED = (5, 6, 7, 8)  # EXIF orientations that swap width and height
-_ORIENTATION = 0x0112
 
 
 def describe(pixels: NDArray[np.uint8]) -> NDArray[np.void]:
@@ -32,24 +29,13 @@ def describe(pixels: NDArray[np.uint8]) -> NDArray[np.void]:
 
 
 def describe_image(content: bytes) -> NDArray[np.void]:
-    """The descriptor, a 0-d array of DESCRIPTOR, of an image file's bytes.
-
-    Raises:
-        BadDataset: no image of an allowed format, cut short, or of more pixels than Pillow thinks safe.
-    """
-    try:
-        with PillowImage.open(io.BytesIO(content), formats=FORMATS) as picture:
-            width, height = picture.size
-            picture.draft("L", (_DECODED, _DECODED))
-            if picture.getexif().get(_ORIENTATION) in _TURNED:
-                width, height = height, width
-            grey = np.asarray(_grey(ImageOps.exif_transpose(picture)))
-    except (PillowImage.DecompressionBombWarning, PillowImage.DecompressionBombError) as error:
-        raise BadDataset(f"too many pixels: {error}") from None
-    except UnidentifiedImageError:
-        raise BadDataset(f"no image that is {', '.join(FORMATS)}") from None
-    except (OSError, SyntaxError, TypeError, ValueError) as error:
-        raise BadDataset(f"not a whole image: {error}") from None
+    """The same of an image file's bytes. Raises BadDataset where `open_image` does."""
+    with open_image(content) as picture:
+        width, height = picture.size
+        picture.draft("L", (_DECODED, _DECODED))
+        if picture.getexif().get(ExifTags.Base.Orientation) in _TURNED:
+            width, height = height, width
+        grey = np.asarray(_grey(ImageOps.exif_transpose(picture)))
     return _record(grey, width=width, height=height)
 
 

@@ -3,8 +3,8 @@
 from datasets.rights.deletion import Deletion, delete_images
 from datasets.rights.ledger import Entry, Takedowns, entry, is_taken_down, read_takedowns, write_takedown
 from datasets.rights.licenses import Disagreement, LicenseRow, Licenses, licenses, licenses_to_json
-from datasets.rights.tables import print_deletion, print_licenses, print_takedown, print_withdrawal
-from datasets.rights.takedown import Claim, Takedown, takedown
+from datasets.rights.tables import print_deletion, print_licenses, print_withdrawal
+from datasets.rights.takedown import Claim
 from datasets.rights.withdrawal import (
     Holding,
     Replacement,
@@ -23,7 +23,6 @@ __all__ = [
     "LicenseRow",
     "Licenses",
     "Replacement",
-    "Takedown",
     "Takedowns",
     "Withdrawal",
     "delete_images",
@@ -34,10 +33,8 @@ __all__ = [
     "licenses_to_json",
     "print_deletion",
     "print_licenses",
-    "print_takedown",
     "print_withdrawal",
     "read_takedowns",
-    "takedown",
     "versions_holding",
     "write_replacements",
     "write_takedown",

@@ -50,7 +50,7 @@ def read_heads(versions: Path, *, with_sources: bool = False) -> Iterator[Head]:
     """
     if not versions.is_dir():
         raise BadDataset(f"{versions} is not a folder of dataset versions; check the path")
-    for folder in sorted(versions.iterdir()):
+    for folder in sorted(versions.glob("[!.]*")):  # what is being written has a dot
         if is_complete(folder):
             yield _read_head(folder, with_sources=with_sources)
 

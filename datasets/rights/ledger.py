@@ -1,8 +1,6 @@
 """The ledger of takedowns: one JSON file, to which entries are only ever added. A later import asks it first."""
 
-import fcntl
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -15,7 +13,7 @@ from msgspec.structs import replace
 
 from datasets.coco import Image
 from datasets.errors import BadDataset
-from datasets.files import read_json, write_bytes
+from datasets.files import alone, read_json, write_bytes
 from datasets.rights.licenses import provenances
 from datasets.rights.takedown import Claim, hashes, spelt_url
 
@@ -32,7 +30,7 @@ class TakenDown(Struct, frozen=True):
 class Entry(Struct, frozen=True):
     """One takedown, made at the time `at` (ISO 8601).
 
-    `versions` gives the new dataset version by the one that it replaces; `models` were trained on the old ones.
+    `versions` gives the new dataset version by the one that it replaces.
     """
 
     at: str
@@ -40,7 +38,6 @@ class Entry(Struct, frozen=True):
     images: tuple[TakenDown, ...]
     reason: str | None = None
     versions: Mapping[str, str] = {}
-    models: tuple[str, ...] = ()
 
 
 class _File(Struct, frozen=True):
@@ -63,13 +60,6 @@ class Takedowns:
         """The first takedown of a page or file, by its address as `spelt_url` gives it."""
         return {spelt_url(url): entry for entry in reversed(self.entries) for url in _claimed_urls(entry)}
 
-    def replacement(self, version: str) -> str:
-        """The dataset version to use instead of this one: itself, where nothing in it was taken down."""
-        replaced_by = {old: new for entry in self.entries for old, new in entry.versions.items()}
-        while version in replaced_by:
-            version = replaced_by[version]
-        return version
-
 
 def is_taken_down(takedowns: Takedowns, *, sha256: str | None = None, urls: Iterable[str | None] = ()) -> Entry | None:
     """The takedown that forbids an image of these bytes, or from one of these pages or files; None where none does."""
@@ -86,7 +76,6 @@ def entry(
     now: datetime,
     reason: str | None = None,
     versions: Mapping[str, str] = MappingProxyType({}),
-    models: Sequence[str] = (),
 ) -> Entry:
     """What the ledger keeps of a takedown.
 
@@ -103,7 +92,7 @@ def entry(
         )
         for image in sorted(removed, key=lambda image: image.sha256)
     )
-    return Entry(now.isoformat(timespec="seconds"), claim, images, reason, dict(versions), tuple(sorted(set(models))))
+    return Entry(now.isoformat(timespec="seconds"), claim, images, reason, dict(versions))
 
 
 def _file_urls(image: Image) -> set[str]:
@@ -130,18 +119,10 @@ def write_takedown(ledger: Path, entry: Entry) -> bool:
 
     The file is replaced in one step, and processes that add at the same time wait for each other.
     """
-    ledger.parent.mkdir(parents=True, exist_ok=True)
-    with _alone(ledger):
+    with alone(ledger):
         entries = read_takedowns(ledger).entries
         if any(replace(entry, at=earlier.at) == earlier for earlier in entries):
             return False
         content = msgspec.json.encode(_File((*entries, entry)))
         write_bytes(ledger, msgspec.json.format(content, indent=2) + b"\n")
         return True
-
-
-@contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    with path.with_name(f".{path.name}.lock").open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield

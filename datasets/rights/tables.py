@@ -9,7 +9,6 @@ from rich.table import Table
 
 from datasets.rights.deletion import Deletion
 from datasets.rights.licenses import Licenses
-from datasets.rights.takedown import Takedown
 from datasets.rights.withdrawal import Withdrawal
 
 _ROWS = 40
@@ -50,28 +49,15 @@ def print_licenses(found: Licenses) -> None:
         _print_more(out, len(found.disagreements))
 
 
-def print_takedown(done: Takedown) -> None:
-    """Which images went and why, what of the claim named none, and what a person still has to look at."""
+def print_withdrawal(done: Withdrawal) -> None:
+    """Which versions were replaced by which, what of the claim named none, and what a person still has to look at."""
     out = console()
-    rows = [(image.sha256[:16], image.file_name, done.reasons[image.sha256]) for image in done.removed]
-    out.print(table("Taken down", ("image", "file", "why"), rows[:_ROWS], texts=3))
-    _print_more(out, len(rows))
-    out.print(f"{len(done.removed)} images went, {len(done.dataset.images)} stay.")
-    _print_unmatched(out, done.unmatched)
+    rows = [(r.old[:16], r.new[:16], r.images) for r in done.replacements]
+    out.print(table("Versions that held them", ("version", "use instead", "images"), rows, texts=2))
+    for told in done.unmatched:
+        out.print(f"Nothing has {plain(told)}.", soft_wrap=True)
     for image in done.near:
         out.print(f"{image.sha256[:16]} stays but shows the same photograph, altered; look at {plain(image.file_name)}")
-
-
-def print_withdrawal(done: Withdrawal) -> None:
-    """Which versions were replaced by which, and the models that were trained on the old ones."""
-    out = console()
-    rows = [(r.old[:16], r.new[:16], ", ".join(r.models) or "none", r.images) for r in done.replacements]
-    out.print(
-        table("Versions that held them", ("version", "use instead", "models trained on it", "images"), rows, texts=3)
-    )
-    _print_unmatched(out, done.unmatched)
-    if done.models:
-        out.print(f"Trained on these images: {plain(', '.join(done.models))}; train again on the new versions.")
 
 
 def print_deletion(done: Deletion) -> None:
@@ -80,11 +66,6 @@ def print_deletion(done: Deletion) -> None:
     out.print(f"{len(done.deleted)} files deleted, {len(done.missing)} were not there.")
     for path in done.kept:
         out.print(f"{plain(path)} stays: it has other bytes or lies outside of the store", soft_wrap=True)
-
-
-def _print_unmatched(out: Console, unmatched: Iterable[str]) -> None:
-    for told in unmatched:
-        out.print(f"Nothing has {plain(told)}.", soft_wrap=True)
 
 
 def _print_more(out: Console, count: int) -> None:

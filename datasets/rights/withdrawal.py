@@ -1,6 +1,6 @@
 """Taking pictures out of every dataset version that holds them. Old versions stay; new ones replace them."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -23,27 +23,26 @@ class Holding:
 
 @dataclass(frozen=True)
 class Replacement:
-    """A version that held withdrawn pictures, the one to use instead, and the models that were trained on the old."""
+    """A version that held so many withdrawn pictures, and the one to use instead."""
 
     old: str
     new: str
     images: int
-    models: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Withdrawal:
-    """What was withdrawn. `unmatched` are the parts of the claim that name no image of any version."""
+    """What was withdrawn. `unmatched` are the parts of the claim that name no image of any version.
+
+    `near` stay, though they show the same photograph as one that went (cropped, mirrored, altered): that is a program's
+    judgement, so a person has to look.
+    """
 
     claim: Claim
     removed: tuple[Image, ...]
     replacements: tuple[Replacement, ...]
     unmatched: tuple[str, ...]
-
-    @property
-    def models(self) -> tuple[str, ...]:
-        """All models that were trained on one of the pictures."""
-        return tuple(sorted({model for replacement in self.replacements for model in replacement.models}))
+    near: tuple[Image, ...]
 
 
 def versions_holding(versions: Path, sha256s: Collection[str]) -> list[Holding]:
@@ -62,10 +61,13 @@ def write_replacements(
     *,
     ledger: Path,
     now: datetime,
-    models_of: Callable[[str], list[str]],
     reason: str | None = None,
 ) -> Withdrawal:
     """Write, for every version that holds a claimed picture, one without it, and put the takedown into the ledger.
+
+    What is withdrawn is the right to use the picture. So an image goes as a whole, with its annotations and with the
+    statements of all its sources, even where only one source is named: they speak of the same bytes. What holds the
+    same picture goes too: its copies in other sizes, and images derived from it, and from those.
 
     What was taken down before doesn't come back: a new version is without all that the ledger names. A new version's
     parent is the one it replaces. Running it again, even after it was killed, comes to the same end.
@@ -75,20 +77,22 @@ def write_replacements(
     """
     claim, removed, unmatched = find_in_versions(versions, claim)
     gone = {sha256 for image in removed for sha256 in hashes(image)}
-    earlier = read_takedowns(ledger).by_sha256.keys()
+    forbidden = gone | read_takedowns(ledger).by_sha256.keys()
+    near: dict[str, Image] = {}
     replacements = []
     for head in read_heads(versions):
+        near |= {image.sha256: image for image in head.images if not gone.isdisjoint(image.near)}
         if held := _held(head, gone):
-            went = {image.sha256 for image in _held(head, gone | earlier)} | gone | earlier
+            went = {image.sha256 for image in _held(head, forbidden)} | forbidden
             rest = records_without(read_content(versions / head.version), went)
             told = [conflict for conflict in read_conflicts(versions / head.version) if conflict.sha256 not in went]
             new = write_content(rest, versions, parents=[head.version], conflicts=told)
-            replacements.append(Replacement(head.version, new, len(held), tuple(models_of(head.version))))
-    done = Withdrawal(claim, removed, tuple(replacements), unmatched)
+            replacements.append(Replacement(head.version, new, len(held)))
     kept = (image for head in read_heads(versions) for image in head.images if image.sha256 not in gone)
     new_of = {replacement.old: replacement.new for replacement in replacements}
-    write_takedown(ledger, entry(claim, removed, kept, now=now, reason=reason, versions=new_of, models=done.models))
-    return done
+    write_takedown(ledger, entry(claim, removed, kept, now=now, reason=reason, versions=new_of))
+    stay = tuple(image for sha256, image in sorted(near.items()) if sha256 not in forbidden)
+    return Withdrawal(claim, removed, tuple(replacements), unmatched, stay)
 
 
 def find_in_versions(versions: Path, claim: Claim) -> tuple[Claim, tuple[Image, ...], tuple[str, ...]]:
@@ -124,8 +128,8 @@ def _with_kin_anywhere(versions: Path, found: dict[str, Image]) -> dict[str, Ima
 
 def _held(head: Head, sha256s: set[str]) -> list[Image]:
     """The version's images that hold one of these pictures, or one derived from it."""
-    named = {image.sha256: "named" for image in head.images if _names_any(image, sha256s)}
-    went = with_kin(head.images, named) if named else {}
+    named = {image.sha256 for image in head.images if _names_any(image, sha256s)}
+    went = with_kin(head.images, named) if named else set()
     return [image for image in head.images if image.sha256 in went]
 
 

@@ -29,6 +29,24 @@ with new_folder(Path(sys.argv[1])) as folder:
     os.kill(os.getpid(), signal.SIGKILL)
 """
 
+WRITING_AT_ONCE = """
+import os, sys
+from pathlib import Path
+from datasets.files import MANIFEST, new_folder, write_json
+root, children = Path(sys.argv[1]), []
+for _ in range(4):
+    if child := os.fork():
+        children.append(child)
+        continue
+    for number in range(20):
+        write_json(root / "names.json", list(range(100)))
+        with new_folder(root / f"version {number}") as folder:
+            write_json(folder / "annotations.json", {})
+            write_json(folder / MANIFEST, {})
+    os._exit(0)
+sys.exit(max(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children))
+"""
+
 
 def test_a_file_is_replaced_as_a_whole(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
@@ -99,6 +117,17 @@ def test_a_complete_folder_stays_as_it_is(tmp_path: Path) -> None:
         with new_folder(tmp_path / "version") as folder:
             write_json(folder / MANIFEST, value)
     assert read_json(tmp_path / "version" / MANIFEST) == 1
+
+
+def test_processes_that_write_the_same_at_once_all_end_well(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", WRITING_AT_ONCE, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    versions = [tmp_path / f"version {number}" for number in range(20)]
+    assert set(tmp_path.iterdir()) == {*versions, tmp_path / "names.json"}
+    for version in versions:
+        assert {path.name for path in version.iterdir()} == {"annotations.json", MANIFEST}
+    assert read_json(tmp_path / "names.json") == list(range(100))
 
 
 def test_a_folder_without_its_manifest_gives_way_to_a_complete_one(tmp_path: Path) -> None:

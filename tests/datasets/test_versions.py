@@ -10,11 +10,18 @@ from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 from msgspec.structs import replace
 
-from datasets.coco import Annotation, Dataset, Image, Origin, Provenance, Tag, make_dataset
+from datasets.coco import Annotation, Dataset, Image, Origin, Provenance, Tag, make_dataset, to_records
 from datasets.errors import BadDataset
 from datasets.files import MANIFEST, is_complete, write_json
 from datasets.taxonomy import Category, Taxonomy
-from datasets.versions import read_manifest, read_version, version_digest, write_version
+from datasets.versions import (
+    DIGEST_VERSION,
+    read_content,
+    read_manifest,
+    read_version,
+    version_digest,
+    write_version,
+)
 
 IMAGE = Image(
     "1" * 64,
@@ -88,7 +95,8 @@ def test_a_zero_has_no_sign(dataset: Dataset) -> None:
 
 
 def test_the_digest_is_the_same_on_every_machine(dataset: Dataset) -> None:
-    assert version_digest(dataset) == "21ead1f4e4e31359a9bed2ce242ef00a7cbb510a512ca497d75fcd56a3032036"
+    digest = "21ead1f4e4e31359a9bed2ce242ef00a7cbb510a512ca497d75fcd56a3032036"
+    assert (DIGEST_VERSION, version_digest(dataset)) == (1, digest), "another digest is another version of it"
 
 
 @given(data=st.data())
@@ -106,6 +114,7 @@ def test_parents_are_in_the_manifest_and_not_in_the_digest(dataset: Dataset, tmp
     assert name == version_digest(dataset)
     assert read_manifest(tmp_path, name) == {
         "digest": name,
+        "digest_version": DIGEST_VERSION,
         "parents": ["a", "b"],
         "images": 1,
         "annotations": 1,
@@ -145,6 +154,32 @@ def test_a_version_that_was_changed_is_refused(dataset: Dataset, tmp_path: Path)
     (tmp_path / other / "annotations.json").replace(tmp_path / name / "annotations.json")
     with pytest.raises(BadDataset, match="was changed after it was written; make the version again"):
         read_version(tmp_path, name, dataset.taxonomy)
+
+
+def test_a_version_of_another_release_is_told_as_such(dataset: Dataset, tmp_path: Path) -> None:
+    name = write_version(dataset, tmp_path)
+    manifest = read_manifest(tmp_path, name)
+    write_json(tmp_path / name / MANIFEST, {**manifest, "digest_version": DIGEST_VERSION + 1})
+    for read in (lambda: read_version(tmp_path, name), lambda: read_content(tmp_path / name)):
+        with pytest.raises(BadDataset, match="was written by another release of Carloop; import or merge it again"):
+            read()
+
+
+def test_a_version_from_before_digests_had_versions_is_read(dataset: Dataset, tmp_path: Path) -> None:
+    name = write_version(dataset, tmp_path)
+    manifest = read_manifest(tmp_path, name)
+    del manifest["digest_version"]
+    write_json(tmp_path / name / MANIFEST, manifest)
+    assert read_version(tmp_path, name, dataset.taxonomy) == dataset
+    assert read_content(tmp_path / name) == to_records(dataset)
+
+
+@pytest.mark.parametrize("manifest", [[], None, {}, {"digest": 1}])
+def test_a_broken_manifest_is_told(manifest: object, dataset: Dataset, tmp_path: Path) -> None:
+    name = write_version(dataset, tmp_path)
+    write_json(tmp_path / name / MANIFEST, manifest)
+    with pytest.raises(BadDataset, match=r"manifest\.json is broken: .+; make the version again"):
+        read_content(tmp_path / name)
 
 
 def test_a_version_of_nothing_is_a_version(taxonomy: Taxonomy, tmp_path: Path) -> None:

@@ -1,27 +1,14 @@
-"""The `carloop dataset` commands' options. Heavy libraries are imported by the command that needs them."""
+"""The `carloop dataset` commands. Heavy libraries are imported by the command that needs them."""
 
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from datasets.taxonomy import DEFAULT_TAXONOMY
+from pipelines.dataset.options import NAME, PROJECT, VERSION, find_project, open_shelf, options, seed
 from pipelines.options import AS_JSON, HOME
-
-if TYPE_CHECKING:
-    from pipelines.project import Project
-    from pipelines.shelf import Shelf
-
-PROJECT = click.option(
-    "--project",
-    "project_path",
-    type=click.Path(path_type=Path),
-    help="Project file with the classes and their aliases [default: carloop.yaml where it is there].",
-)
-NAME = click.option("--name", help="Name by which other commands find the version.")
-VERSION = click.argument("version")
 
 
 @click.group()
@@ -30,29 +17,6 @@ def dataset() -> None:
 
     A VERSION is a name, a digest or the first six digits of one, or a version's folder.
     """
-
-
-def _shelf(home: Path) -> "Shelf":
-    from pipelines.shelf import Shelf
-
-    return Shelf(home)
-
-
-def _project(project_path: Path | None) -> "Project | None":
-    """The project; None where there is none."""
-    from pipelines.project import read_project
-
-    path = project_path or Path("carloop.yaml")
-    return read_project(path) if project_path or path.exists() else None
-
-
-def _options(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    def decorate(command: Any) -> Any:
-        for option in reversed(options):
-            command = option(command)
-        return command
-
-    return decorate
 
 
 @dataset.command("import")
@@ -79,7 +43,7 @@ def _options(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
 @click.option("--family", help="Regular expression over names: what stays on one side [default: the project's].")
 @click.option("--class-attribute", help="Region attribute that holds the class (VIA).")
 @click.option("--skip-bad-images", is_flag=True, help="Leave out absent and broken images instead of stopping.")
-@_options(NAME, PROJECT, HOME, AS_JSON)
+@options(NAME, PROJECT, HOME, AS_JSON)
 def import_(
     source: Path, home: Path, project_path: Path | None, as_json: bool, form: str, licence: str | None, **settings: Any
 ) -> None:
@@ -89,24 +53,24 @@ def import_(
     told. The version is found by the source's name.
     """
     from datasets.importing import ImportSettings
-    from pipelines.dataset_commands import import_source
+    from pipelines.dataset.making import import_source
     from pipelines.project import check_settings
 
-    project = _project(project_path)
+    project = find_project(project_path)
     if project:
         settings["family"] = settings["family"] or project.truth.family
     wanted = check_settings(ImportSettings, {"format": form, "license": licence, **settings})
     taxonomy = project.taxonomy if project else DEFAULT_TAXONOMY
-    import_source(_shelf(home), source, taxonomy, wanted, as_json=as_json)
+    import_source(open_shelf(home), source, taxonomy, wanted, as_json=as_json)
 
 
 @dataset.command("list")
-@_options(HOME, AS_JSON)
+@options(HOME, AS_JSON)
 def list_(home: Path, as_json: bool) -> None:
     """List the named versions."""
-    from pipelines.dataset_commands import list_versions
+    from pipelines.dataset.showing import list_versions
 
-    list_versions(_shelf(home), as_json=as_json)
+    list_versions(open_shelf(home), as_json=as_json)
 
 
 @dataset.command("validate")
@@ -123,22 +87,22 @@ def validate(path: Path, repair: Path | None, strict: bool, pixels: bool, near: 
 
     Every finding has a code that stays, a severity, its place and a remedy.
     """
-    from pipelines.dataset_commands import validate as check
+    from pipelines.dataset.checking import validate as check
 
     sys.exit(check(path, repair=repair, strict=strict, pixels=pixels, near=near, as_json=as_json))
 
 
 @dataset.command("dedupe")
 @click.argument("versions", nargs=-1, required=True)
-@_options(HOME, AS_JSON)
+@options(HOME, AS_JSON)
 def dedupe(versions: tuple[str, ...], home: Path, as_json: bool) -> None:
     """Find exact copies, near-duplicates and the families that must stay together in a split.
 
     Near-duplicates are told from pixels: re-encoded, resized, cropped, mirrored, brighter or darker copies.
     """
-    from pipelines.dataset_commands import dedupe as find
+    from pipelines.dataset.checking import dedupe as find
 
-    find(_shelf(home), versions, as_json=as_json)
+    find(open_shelf(home), versions, as_json=as_json)
 
 
 @dataset.command("merge")
@@ -158,7 +122,7 @@ def dedupe(versions: tuple[str, ...], home: Path, as_json: bool) -> None:
     help="Those that overlap less, but so much, may be one: they stay two, as a conflict.",
 )
 @click.option("--pixels/--no-pixels", default=True, help="Recognise near-duplicates, or only equal bytes.")
-@_options(NAME, PROJECT, HOME, AS_JSON)
+@options(NAME, PROJECT, HOME, AS_JSON)
 def merge(
     versions: tuple[str, ...],
     iou: float,
@@ -175,13 +139,13 @@ def merge(
     on that image. The order of versions and repetition change nothing.
     """
     from datasets.merge import MergeSettings
-    from pipelines.dataset_commands import merge_versions
+    from pipelines.dataset.making import merge_versions
     from pipelines.project import check_settings
 
     settings = check_settings(MergeSettings, {"same_iou": iou, "doubtful_iou": doubtful_iou})
-    project = _project(project_path)
+    project = find_project(project_path)
     taxonomy = project.taxonomy if project else None
-    merge_versions(_shelf(home), versions, taxonomy, settings, pixels=pixels, name=name, as_json=as_json)
+    merge_versions(open_shelf(home), versions, taxonomy, settings, pixels=pixels, name=name, as_json=as_json)
 
 
 @dataset.command("split")
@@ -193,34 +157,28 @@ def merge(
     show_default=True,
     help="Share of new families that are kept for testing.",
 )
-@click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Decides the families.")
-@_options(NAME, HOME, AS_JSON)
+@seed("Decides the families.")
+@options(NAME, HOME, AS_JSON)
 def split(version: str, test_fraction: float, seed: int, name: str | None, home: Path, as_json: bool) -> None:
     """Give every new family a side, train or test, for ever, and tell what leaks.
 
     Sides are remembered by image, so a growing dataset never moves an old one.
     """
     from datasets.split import SplitSettings
-    from pipelines.dataset_commands import split as assign
+    from pipelines.dataset.making import split as assign
 
-    assign(
-        _shelf(home),
-        version,
-        SplitSettings(test_fraction=test_fraction),
-        seed=seed,
-        name=name,
-        as_json=as_json,
-    )
+    settings = SplitSettings(test_fraction=test_fraction)
+    assign(open_shelf(home), version, settings, seed=seed, name=name, as_json=as_json)
 
 
 @dataset.command("licenses")
 @VERSION
-@_options(HOME, AS_JSON)
+@options(HOME, AS_JSON)
 def licenses(version: str, home: Path, as_json: bool) -> None:
     """List licences, authors and sources, and images of which nobody said."""
-    from pipelines.dataset_commands import show_licenses
+    from pipelines.dataset.rights import show_licenses
 
-    show_licenses(_shelf(home), version, as_json=as_json)
+    show_licenses(open_shelf(home), version, as_json=as_json)
 
 
 @dataset.command("takedown")
@@ -230,7 +188,7 @@ def licenses(version: str, home: Path, as_json: bool) -> None:
 @click.option("--hash", "sha256s", multiple=True, help="An image's SHA-256, or its first eight digits or more.")
 @click.option("--reason", help="Why, for the record.")
 @click.option("--delete", is_flag=True, help="Delete the image files too.")
-@_options(HOME, AS_JSON)
+@options(HOME, AS_JSON)
 def takedown(
     urls: tuple[str, ...],
     authors: tuple[str, ...],
@@ -243,15 +201,16 @@ def takedown(
 ) -> None:
     """Make versions without pictures whose right to be used was withdrawn.
 
-    Tells which versions and models hold them. They are refused when they are imported again.
+    Tells which versions held them, and which runs of the loop, with their models, still do. They are refused when they
+    are imported again.
     """
     from datasets.rights import Claim
-    from pipelines.dataset_commands import take_down
+    from pipelines.dataset.rights import take_down
 
     claim = Claim(urls, authors, sources, sha256s)
     if not claim:
         raise click.UsageError("name the pictures by --url, --author, --source or --hash")
-    take_down(_shelf(home), home, claim, reason=reason, delete=delete, as_json=as_json)
+    take_down(open_shelf(home), home, claim, reason=reason, delete=delete, as_json=as_json)
 
 
 @dataset.command("export")
@@ -276,27 +235,27 @@ def takedown(
     show_default=True,
     help="Share of train families to validate on (YOLO).",
 )
-@click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Decides which families.")
+@seed("Decides which families.")
 @click.option("--copy/--link", "copy_images", default=False, help="Copy images, or link them to the store.")
-@_options(HOME, AS_JSON)
+@options(HOME, AS_JSON)
 def export(version: str, out: Path, form: Any, home: Path, as_json: bool, **settings: Any) -> None:
     """Write a version in another format, and tell what it cannot hold."""
     from datasets.exporting.settings import ExportSettings
-    from pipelines.dataset_commands import export as write
+    from pipelines.dataset.exporting import export as write
     from pipelines.project import check_settings
 
-    write(_shelf(home), version, out, form, check_settings(ExportSettings, settings), as_json=as_json)
+    write(open_shelf(home), version, out, form, check_settings(ExportSettings, settings), as_json=as_json)
 
 
 @dataset.command("stats")
 @VERSION
 @click.option("--html", type=click.Path(path_type=Path, dir_okay=False), help="Write a page there too.")
-@_options(HOME, AS_JSON)
+@options(HOME, AS_JSON)
 def stats(version: str, html: Path | None, home: Path, as_json: bool) -> None:
     """Show counts, sizes, class balance, co-occurrence, and what is known of each class."""
-    from pipelines.dataset_commands import show_statistics
+    from pipelines.dataset.showing import show_statistics
 
-    show_statistics(_shelf(home), version, html=html, as_json=as_json)
+    show_statistics(open_shelf(home), version, html=html, as_json=as_json)
 
 
 @dataset.command("show")
@@ -313,10 +272,10 @@ def stats(version: str, html: Path | None, home: Path, as_json: bool) -> None:
 @click.option("--by", type=click.Choice(["class", "split"]), help="Share the number evenly among these.")
 @click.option("--class", "classes", multiple=True, help="Only frames with this class.")
 @click.option("--split", "splits", multiple=True, type=click.Choice(["train", "test", "none"]), help="Only this side.")
-@click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Decides the frames.")
-@_options(HOME, AS_JSON)
+@seed("Decides the frames.")
+@options(HOME, AS_JSON)
 def show(version: str, home: Path, as_json: bool, **choice: Any) -> None:
     """Draw sample frames with their labels on a page that needs nothing beside it."""
-    from pipelines.dataset_commands import show_frames
+    from pipelines.dataset.showing import show_frames
 
-    show_frames(_shelf(home), version, as_json=as_json, **choice)
+    show_frames(open_shelf(home), version, as_json=as_json, **choice)
