@@ -6,7 +6,6 @@ don't.
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -71,34 +70,22 @@ def columns_of(content: CocoFile) -> NDArray[np.int64]:
     """
     images = sorted(content.images, key=lambda image: image.sha256)
     rank_of = {image.id: rank for rank, image in enumerate(images)}
-    image_ids = map(attrgetter("image_id"), content.annotations)
-    columns = annotation_columns(content.annotations, hundredths(boxes_of(content.annotations)))
-    columns[:, 0] = column(map(rank_of.__getitem__, image_ids), len(content.annotations))
+    columns = annotation_columns(content.annotations)
+    columns[:, 0] = [rank_of[annotation.image_id] for annotation in content.annotations]
     return columns
 
 
-def annotation_columns(annotations: Sequence[AnnotationRecord], boxes: NDArray[np.int64]) -> NDArray[np.int64]:
-    """All columns but the image's, for annotations with these xywh boxes in 0.01 px (N, 4)."""
-    columns = np.zeros((len(annotations), 9), np.int64)
-    columns[:, 1] = column(map(attrgetter("category_id"), annotations), len(annotations))
-    columns[:, 2:6] = boxes
-    columns[:, 6] = column(map(_SOURCES.__getitem__, map(attrgetter("source"), annotations)), len(annotations))
-    columns[:, 7] = column(map(attrgetter("iscrowd"), annotations), len(annotations))
-    columns[:, 8] = -1
-    track_ids = list(map(attrgetter("track_id"), annotations))
-    if track_ids.count(UNSET) < len(track_ids):
-        columns[:, 8] = [-1 if track_id is UNSET else track_id for track_id in track_ids]
+def annotation_columns(annotations: Sequence[AnnotationRecord]) -> NDArray[np.int64]:
+    """All columns but the image's. Raises ValueError when a box is not four numbers."""
+    columns = np.zeros((len(annotations), 9), np.int64, order="F")
+    columns[:, 1] = [annotation.category_id for annotation in annotations]
+    columns[:, 2:6] = hundredths(parse_rows([annotation.bbox for annotation in annotations], width=4))
+    columns[:, 6] = [_SOURCES[annotation.source] for annotation in annotations]
+    columns[:, 7] = [annotation.iscrowd for annotation in annotations]
+    track_ids = [annotation.track_id for annotation in annotations]
+    is_tracked = track_ids.count(UNSET) < len(track_ids)
+    columns[:, 8] = [-1 if track_id is UNSET else track_id for track_id in track_ids] if is_tracked else -1
     return columns
-
-
-def column(values: Iterable[int], length: int) -> NDArray[np.int64]:
-    """So many whole numbers as an array: (N,)."""
-    return np.fromiter(values, np.int64, length)
-
-
-def boxes_of(annotations: Sequence[AnnotationRecord]) -> NDArray[np.float64]:
-    """Boxes as xywh pixels: (N, 4). Raises ValueError when one is not four numbers."""
-    return parse_rows(list(map(attrgetter("bbox"), annotations)), width=4)
 
 
 def hundredths(pixels: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -111,25 +98,43 @@ def hundredths(pixels: NDArray[np.float64]) -> NDArray[np.int64]:
 
 def _canonical_order(columns: NDArray[np.int64], annotations: Sequence[AnnotationRecord]) -> NDArray[np.int64]:
     """Sorted by the columns; what is equal in all of them is sorted by its shape and attributes."""
-    keys = sort_keys(*columns.T[:6], columns[:, 6] * 2 + columns[:, 7], columns[:, 8])
-    order = np.arange(len(columns)) if _are_sorted(keys) else np.lexsort(keys[::-1])
-    same = ~starts_of_runs([key[order] for key in keys])[1:]
-    for start, end in _runs(same):
+    if _are_sorted(columns.T):
+        order, keys = np.arange(len(columns)), [*columns.T]
+    else:
+        order, keys = sort_by(sort_keys(columns.T))
+    for start, end in _runs(~starts_of_runs(keys)[1:]):
         run = order[start:end].tolist()
         order[start:end] = sorted(run, key=lambda index: b"".join(_shapes([annotations[index]])))
     return order
 
 
-def sort_keys(*columns: NDArray[np.int64]) -> list[NDArray[np.int64]]:
-    """Keys, (N,) each, that sort as these columns do: two columns in one key, where that fits, take half the time."""
-    pairs = zip(columns[::2], columns[1::2], strict=True)
-    return [key for high, low in pairs for key in _packed(high, low)]
+def sort_keys(columns: Iterable[NDArray[np.int64]]) -> list[NDArray[np.int64]]:
+    """Keys, (N,) each, that sort as these columns do, (N,) each: as few as have room for the columns' ranges."""
+    keys: list[NDArray[np.int64]] = []
+    room = 0
+    for column in columns:
+        least, greatest = int(column.min(initial=0)), int(column.max(initial=0))
+        bits = (greatest - least).bit_length()
+        if keys and bits <= room:
+            keys[-1] = (keys[-1] << bits) | (column - least)
+            room -= bits
+        else:
+            keys.append(column - least if bits < 64 else column)
+            room = 63 - bits
+    return keys
 
 
-def _packed(high: NDArray[np.int64], low: NDArray[np.int64]) -> list[NDArray[np.int64]]:
-    if len(high) and max(np.abs(high).max(), np.abs(low).max()) >= 2**31:
-        return [high, low]
-    return [(high << 32) + low]
+def sort_by(keys: Sequence[NDArray[np.int64]]) -> tuple[NDArray[np.int64], list[NDArray[np.int64]]]:
+    """The order by the first of these keys, then the next, (N,), and the keys in it; what is equal stays in its order.
+
+    The first key decides most, so only what it leaves undecided is sorted by all.
+    """
+    order = np.argsort(keys[0], kind="stable")
+    is_new = np.append(starts_of_runs([keys[0][order]]), True)
+    undecided = np.flatnonzero(~(is_new[:-1] & is_new[1:]))
+    tied = order[undecided]
+    order[undecided] = tied[np.lexsort([key[tied] for key in reversed(keys)])]
+    return order, [key[order] for key in keys]
 
 
 def starts_of_runs(sorted_keys: Sequence[NDArray[np.int64]]) -> NDArray[np.bool_]:
@@ -141,7 +146,7 @@ def starts_of_runs(sorted_keys: Sequence[NDArray[np.int64]]) -> NDArray[np.bool_
     return new
 
 
-def _are_sorted(keys: Sequence[NDArray[np.int64]]) -> bool:
+def _are_sorted(keys: NDArray[np.int64]) -> bool:
     """Whether entries are in the order of their first key, then their second, and so on."""
     undecided = np.ones(max(len(keys[0]) - 1, 0), bool)
     for key in keys:
@@ -159,21 +164,20 @@ def _runs(same: NDArray[np.bool_]) -> list[tuple[int, int]]:
 
 def _shapes(annotations: Sequence[AnnotationRecord]) -> list[bytes]:
     """Polygons as numbers, and what few annotations have as JSON with their position."""
-    outlines = list(map(attrgetter("segmentation"), annotations))
+    outlines = [annotation.segmentation for annotation in annotations]
     masks = _masks(outlines)
     for position in masks:
         outlines[position] = NO_SEGMENTATION
     numbers, counts, rings = parse_rings(outlines)
-    attributes = _set("attributes", annotations)
+    attributes = _given([annotation.attributes for annotation in annotations])
     several = {position: _ring_lengths(outlines[position]) for position in np.flatnonzero(rings > 1).tolist()}
-    scores = _set("score", annotations)
+    scores = _given([annotation.score for annotation in annotations])
     rare = [sorted(told.items()) for told in (masks, attributes, several, scores)]
     return [counts.astype("<i8").tobytes(), hundredths(numbers).astype("<i8").tobytes(), _ENCODER.encode(rare)]
 
 
-def _set(field: str, annotations: Sequence[AnnotationRecord]) -> dict[int, Any]:
-    """A field's values by position, where there are any."""
-    values = list(map(attrgetter(field), annotations))
+def _given(values: list[Any]) -> dict[int, Any]:
+    """What is said, by position; that nothing is said, or only that nothing is, does not count."""
     if values.count(UNSET) == len(values):
         return {}
     return {position: value for position, value in enumerate(values) if value is not UNSET and value != {}}

@@ -6,7 +6,6 @@ and merging in steps change nothing.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from operator import attrgetter
 from typing import Self
 
 import numpy as np
@@ -22,6 +21,7 @@ from datasets.merging.drawing import draw
 from datasets.merging.groups import connected
 from datasets.merging.places import Frames
 from datasets.merging.publishing import publish
+from datasets.merging.sources import Source
 from datasets.merging.statements import Statements, gather_statements, sorted_ids
 from datasets.records import CocoFile, Copy, Image, Origin, View, category_records
 from datasets.taxonomy import Settings, Taxonomy
@@ -101,17 +101,19 @@ def _merge(
 ) -> Merged:
     for _, content in files:
         _rename_categories(content, taxonomy)
-    said = gather_statements(files)
+    sources = [Source(name, content) for name, content in files]
+    said = gather_statements(sources)
     said.scaled.update(scaled)
     for one, other in near:
         said.near[one].add(other)
         said.near[other].add(one)
     sha256s = sorted(said.pictures)
     numbers = {sha256: number for number, sha256 in enumerate(sha256s)}
-    atoms = take_apart(files, numbers)
     copies = _copies(said)
     frames = _frames(said, copies, numbers)
-    drawing = draw(atoms, frames, sha256s, same_iou=settings.same_iou, doubtful_iou=settings.doubtful_iou)
+    drawing = draw(
+        take_apart(sources, numbers), frames, sha256s, same_iou=settings.same_iou, doubtful_iou=settings.doubtful_iou
+    )
     content, columns, conflicts = publish(said, copies, drawing, sha256s, taxonomy, same_iou=settings.same_iou)
     return Merged(content, columns, conflicts)
 
@@ -125,8 +127,8 @@ def _rename_categories(content: CocoFile, taxonomy: Taxonomy) -> None:
         for category in content.categories
         if taxonomy.has(category.name)
     }
-    used = set(map(attrgetter("category_id"), content.annotations)) | {
-        t.category_id for i in content.images for t in i.tags
+    used = {annotation.category_id for annotation in content.annotations} | {
+        tag.category_id for image in content.images for tag in image.tags
     }
     for category in content.categories:
         if category.id in used - new.keys():

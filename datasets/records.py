@@ -13,6 +13,7 @@ from typing import Any, Literal
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
+from datasets.collecting import no_cycle_collection
 from datasets.errors import BadDataset
 from datasets.files import read_json, write_chunks
 from datasets.taxonomy import Taxonomy
@@ -22,10 +23,10 @@ Polygons = tuple[tuple[float, ...], ...]
 Split = Literal["train", "test"]
 AnnotationSource = Literal["manual", "auto", "semi-auto", "file"]
 NO_SEGMENTATION = Raw(b"[]")
-_LINES = 50_000
+_LINES = 2000  # whose text fits into a processor's cache
 
 
-class Provenance(Struct, frozen=True):
+class Provenance(Struct, frozen=True, gc=False):
     """Where an image came from; None is what nobody said."""
 
     page_url: str | None = None
@@ -36,14 +37,14 @@ class Provenance(Struct, frozen=True):
     robots: str | None = None
 
 
-class Tag(Struct, frozen=True):
+class Tag(Struct, frozen=True, gc=False):
     """A class of the whole image."""
 
     category_id: int
     attributes: Mapping[str, str] = {}
 
 
-class View(Struct, frozen=True, omit_defaults=True):
+class View(Struct, frozen=True, omit_defaults=True, gc=False):
     """What one source says of an image: its atomic statement, from which a merge is made anew each time.
 
     `category_ids` are the classes that the source looked for: those it did not find are absent, others are unknown.
@@ -61,7 +62,7 @@ class View(Struct, frozen=True, omit_defaults=True):
     sha256: str | None = None
 
 
-class Copy(Struct, frozen=True):
+class Copy(Struct, frozen=True, gc=False):
     """The same picture in another size: its annotations were brought into the image's pixels."""
 
     sha256: str
@@ -70,7 +71,7 @@ class Copy(Struct, frozen=True):
     height: int
 
 
-class Image(Struct, frozen=True):
+class Image(Struct, frozen=True, gc=False):
     """One photograph. `width` and `height` are those of the upright image, in pixels.
 
     `views` is empty where one unnamed source says all there is. `near` are the SHA-256 of images that show the same
@@ -94,14 +95,14 @@ class Image(Struct, frozen=True):
     deleted: bool = False
 
 
-class Rle(Struct, frozen=True):
+class Rle(Struct, frozen=True, gc=False):
     """A mask as COCO's compressed run lengths; `size` is (height, width)."""
 
     size: tuple[int, int]
     counts: str
 
 
-class Shape(Struct, frozen=True, omit_defaults=True, rename={"bbox_xywh": "bbox"}):
+class Shape(Struct, frozen=True, omit_defaults=True, rename={"bbox_xywh": "bbox"}, gc=False):
     """An original as its source drew it, in the pixels of the image `sha256`."""
 
     sha256: str
@@ -146,7 +147,7 @@ class Annotation(Struct, frozen=True):
     track_id: int | None = None
 
 
-class ImageRecord(Image, frozen=True, kw_only=True):
+class ImageRecord(Image, frozen=True, kw_only=True, gc=False):
     """An image in a file, with its number there."""
 
     id: int
@@ -224,7 +225,8 @@ def read_records(path: Path) -> CocoFile:
         BadDataset: it is missing, broken or foreign.
     """
     try:
-        return _DECODER.decode(path.read_bytes())
+        with no_cycle_collection():
+            return _DECODER.decode(path.read_bytes())
     except msgspec.ValidationError as error:
         raise BadDataset(f"{path} is not a Carloop dataset: {error}; import it first") from None
     except (OSError, UnicodeDecodeError, msgspec.DecodeError) as error:

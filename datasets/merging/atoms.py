@@ -1,19 +1,18 @@
 """Annotations taken apart into their atomic originals, as columns."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import compress
-from operator import attrgetter
 
 import numpy as np
 from msgspec import UNSET
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
-from datasets.digests import annotation_columns, boxes_of, column, hundredths
+from datasets.digests import annotation_columns
+from datasets.merging.sources import Source
 from datasets.records import (
     AnnotationRecord,
-    CocoFile,
     Origin,
     Shape,
     bbox_text,
@@ -46,44 +45,54 @@ class Atoms:
         return self.sources * (int(self.pictures.max(initial=0)) + 1) + self.pictures
 
 
-def take_apart(files: Iterable[tuple[str, CocoFile]], picture_of: Mapping[str, int]) -> Atoms:
-    """The originals of all annotations in files of (source name, content). The files' records are used up.
+def take_apart(sources: Iterable[Source], picture_of: Mapping[str, int]) -> Atoms:
+    """The originals of all annotations; the sources' records are used up.
 
-    An annotation without origins is itself an original: the file's source, and its number there.
+    An annotation without origins is itself an original: the source's, and its number there.
     """
     records: list[AnnotationRecord] = []
-    pictures: list[int] = []
-    names: list[str] = []
-    for name, content in files:
-        place = {image.id: picture_of[image.sha256] for image in content.images}
-        plain, merged = _apart(content.annotations)
-        bare = [record for record in plain if not record.origins]
-        for record in bare:
-            record.origins = (Origin(name, str(record.id)),) if name else _NAMELESS
-        records += plain
-        pictures += map(place.__getitem__, map(attrgetter("image_id"), plain))
-        names += [name] * len(plain) if len(bare) == len(plain) else [record.origins[0].source for record in plain]
-        for record in merged:
-            for origin in record.origins:
-                records.append(_original(record, origin))
-                pictures.append(picture_of[origin.shape.sha256] if origin.shape else place[record.image_id])
-                names.append(origin.source)
+    pictures: list[NDArray[np.int64]] = []
+    for source in sources:
+        annotations = source.content.annotations
+        numbers = np.array([picture_of[image.sha256] for image in source.content.images], np.int64)
+        shown_on = numbers[source.images]
+        are_originals = np.array([_is_original(annotation) for annotation in annotations], bool)
+        originals = list(compress(annotations, are_originals))
+        _name(originals, source.name)
+        made = list(_originals(compress(annotations, ~are_originals), shown_on[~are_originals], picture_of))
+        records += [*originals, *(record for record, _ in made)]
+        pictures += [shown_on[are_originals], np.array([picture for _, picture in made], np.int64)]
+    names = [record.origins[0].source for record in records]
     source_names = sorted(set(names))
     codes = {name: code for code, name in enumerate(source_names)}
-    sources = column(map(codes.__getitem__, names), len(names))
-    columns = annotation_columns(records, hundredths(boxes_of(records)))
-    return Atoms(records, np.array(pictures, np.int64), sources, source_names, columns)
+    return Atoms(
+        records=records,
+        pictures=np.concatenate([np.empty(0, np.int64), *pictures]),
+        sources=np.array([codes[name] for name in names], np.int64),
+        source_names=source_names,
+        columns=annotation_columns(records),
+    )
 
 
-def _apart(records: list[AnnotationRecord]) -> tuple[list[AnnotationRecord], list[AnnotationRecord]]:
-    """Those that are originals themselves, and those that were made of others or drawn elsewhere."""
-    origins = list(map(attrgetter("origins"), records))
-    if origins.count(()) == len(origins):
-        return records, []
-    whole = [len(told) < 2 and not (told and told[0].shape) for told in origins]
-    return list(compress(records, whole)), [
-        record for record, is_whole in zip(records, whole, strict=True) if not is_whole
-    ]
+def _is_original(annotation: AnnotationRecord) -> bool:
+    """Neither made of others nor drawn elsewhere."""
+    origins = annotation.origins
+    return not origins or (len(origins) == 1 and origins[0].shape is None)
+
+
+def _name(originals: Iterable[AnnotationRecord], source: str) -> None:
+    for record in originals:
+        if not record.origins:
+            record.origins = (Origin(source, str(record.id)),) if source else _NAMELESS
+
+
+def _originals(
+    annotations: Iterable[AnnotationRecord], pictures: NDArray[np.int64], picture_of: Mapping[str, int]
+) -> Iterator[tuple[AnnotationRecord, int]]:
+    """What made these annotations, and the picture that it was drawn on."""
+    for annotation, picture in zip(annotations, pictures.tolist(), strict=True):
+        for origin in annotation.origins:
+            yield _original(annotation, origin), picture_of[origin.shape.sha256] if origin.shape else picture
 
 
 def _original(record: AnnotationRecord, origin: Origin) -> AnnotationRecord:

@@ -26,31 +26,46 @@ class Overlaps:
 
 def find_overlaps(places: Places, atoms: Atoms, *, min_iou: float) -> Overlaps:
     """Pairs of overlapping places in pictures that several hands annotated; other pictures need no second look."""
-    several = np.flatnonzero(np.isin(places.pictures, _annotated_by_several(places, atoms)))
+    several = np.flatnonzero(_annotated_by_several(places, atoms)[places.pictures])
     first, second, iou = overlapping_pairs(places.pictures[several], places.boxes_xyxy[several], min_iou=min_iou)
     first, second = several[np.minimum(first, second)], several[np.maximum(first, second)]
     order = np.lexsort((second, first, -iou))
     return Overlaps(first[order], second[order], iou[order])
 
 
-def _annotated_by_several(places: Places, atoms: Atoms) -> NDArray[np.int64]:
-    pictures = np.repeat(places.pictures, np.diff(places.starts))
+def _annotated_by_several(places: Places, atoms: Atoms) -> NDArray[np.bool_]:
+    """Whether each picture has originals by two hands or more."""
+    pictures = np.repeat(places.pictures, np.diff(places.starts))  # in order, as places are
     hands = atoms.hands[places.members]
-    count = int(hands.max(initial=0)) + 1
-    found = sorted_unique(pictures * count + hands) // count
-    return sorted_unique(found[1:][found[1:] == found[:-1]])
+    are_several = np.zeros(int(pictures.max(initial=-1)) + 1, bool)
+    are_several[pictures[1:][(pictures[1:] == pictures[:-1]) & (hands[1:] != hands[:-1])]] = True
+    return are_several
 
 
-def cluster(places: Places, atoms: Atoms, overlaps: Overlaps) -> dict[int, list[int]]:
-    """Clusters of two or more places, in order, by their first place.
+def of_several_hands(places: Places, atoms: Atoms, overlaps: Overlaps) -> Overlaps:
+    """Without the pairs that one hand drew alone: two objects for certain, whatever they overlap."""
+    if not len(places):
+        return overlaps
+    hands = atoms.hands[places.members]
+    least, greatest = (extreme.reduceat(hands, places.starts[:-1]) for extreme in (np.minimum, np.maximum))
+    alike = least[overlaps.first] == least[overlaps.second]
+    for side in (overlaps.first, overlaps.second):
+        alike &= least[side] == greatest[side]
+    return overlaps.only(~alike)
+
+
+def cluster(places: Places, atoms: Atoms, overlaps: Overlaps) -> NDArray[np.int64]:
+    """The first place of each place's object: (P,).
 
     The greatest overlaps are joined first, and never two objects that one source drew on one picture: it meant two.
     """
+    leaders = np.arange(len(places))
     single = _are_single(places, atoms, overlaps)
-    pairs = zip(overlaps.first[single].tolist(), overlaps.second[single].tolist(), strict=True)
-    members = {one: [one, other] for one, other in pairs}
+    leaders[overlaps.second[single]] = overlaps.first[single]
     rest = overlaps.only(~single)
-    return members | _cluster_by_greatest(rest, _hands_of(places, atoms, rest))
+    for first, members in _cluster_by_greatest(rest, _hands_of(places, atoms, rest)).items():
+        leaders[members] = first
+    return leaders
 
 
 def _are_single(places: Places, atoms: Atoms, overlaps: Overlaps) -> NDArray[np.bool_]:

@@ -58,6 +58,8 @@ class Objects:
     sources: Mapping[int, set[str]]
 
 
+_NOBODY: frozenset[str] = frozenset()
+
 Searched = Mapping[tuple[int, int], set[str]]
 """The sources that looked for a class on a picture, by (picture, category id)."""
 
@@ -91,8 +93,8 @@ def object_conflicts(
             yield found
     for number, picture in objects.pictures.items():
         category_id = objects.category_ids[number]
-        missed = searched.get((picture, category_id), set()) - objects.sources[number] - excused.get(number, set())
-        if missed:
+        missed = searched.get((picture, category_id), _NOBODY) - objects.sources[number]
+        if missed and (missed := missed - excused.get(number, _NOBODY)):
             yield Found("presence", picture, (category_id,), _said(objects, (number,), missed), (number,))
 
 

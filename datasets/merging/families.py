@@ -2,14 +2,14 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from datasets.merging.groups import connected
 from datasets.records import Split, View
 
 
-@dataclass(frozen=True)
-class Side:
+class Side(Struct, frozen=True, gc=False):
     """A picture's family and split; `tied` are the families of both sides that it holds together."""
 
     family: str

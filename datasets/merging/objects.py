@@ -7,6 +7,7 @@ from msgspec.structs import replace
 
 from datasets.merging.atoms import shape_of
 from datasets.records import (
+    NO_SEGMENTATION,
     AnnotationRecord,
     AnnotationSource,
     Origin,
@@ -34,42 +35,40 @@ def make_object(
     file's, an outline before a bare box, the picture's own before a copy's; origins drawn otherwise keep their shape.
     """
     ordered = _distinct(originals)
-    drawn_on, best = min(ordered, key=lambda one: _preference(one[1], is_own=one[0] == sha256))
+    ranks = [_rank(record, is_own=place == sha256) for place, record in ordered]
+    drawn_on, best = ordered[ranks.index(min(ranks))]
     shown = scaled(best, *scales[drawn_on]) if drawn_on in scales else best
-    origins = tuple(
-        other.origins[0] if _is_drawn_alike(other, shown) and place == sha256 else _with_shape(other, place)
-        for place, other in ordered
+    shown.origins = tuple(
+        other.origins[0] if other is shown else _origin(other, place, shown, sha256) for place, other in ordered
     )
-    shown.origins = origins
     return shown
 
 
 def _distinct(originals: Sequence[Original]) -> list[Original]:
     """In canonical order; an original that came by several ways is there once."""
-    keyed = {_key(original[1].origins[0]): original for original in originals}
-    if len(keyed) == len(originals):
-        return [keyed[key] for key in sorted(keyed)]
-    ordered = originals
-    told = {(_key(r.origins[0]), _ENCODER.encode(shape_of(r, place))): (place, r) for place, r in ordered}
-    return [told[key] for key in sorted(told)]
+    keyed = {_key(record): (place, record) for place, record in originals}
+    if len(keyed) < len(originals):
+        told = {
+            (_key(record), _ENCODER.encode(shape_of(record, place))): (place, record) for place, record in originals
+        }
+        return [told[key] for key in sorted(told)]
+    return [keyed[key] for key in sorted(keyed)]
 
 
-def _preference(record: AnnotationRecord, *, is_own: bool) -> int:
+def _rank(record: AnnotationRecord, *, is_own: bool) -> int:
     """Who drew it, then whether there is an outline, then where: the least is best."""
-    return 4 * _RANK[record.source] + 2 * (len(bytes(record.segmentation)) <= len(b"[]")) + (not is_own)
+    return 4 * _RANK[record.source] + 2 * (record.segmentation == NO_SEGMENTATION) + (not is_own)
 
 
-def _is_drawn_alike(one: AnnotationRecord, other: AnnotationRecord) -> bool:
-    if one is other:
-        return True
-    return parse_bbox(one.bbox) == parse_bbox(other.bbox) and shape_of(one, "") == shape_of(other, "")
+def _origin(record: AnnotationRecord, drawn_on: str, shown: AnnotationRecord, sha256: str) -> Origin:
+    """An original's origin, with its shape unless that is what is shown on the picture `sha256`."""
+    shape, origin = shape_of(record, drawn_on), record.origins[0]
+    is_alike = drawn_on == sha256 and shape.bbox_xywh == parse_bbox(shown.bbox) and shape == shape_of(shown, sha256)
+    return origin if is_alike else Origin(origin.source, origin.annotation_id, origin.name, shape)
 
 
-def _with_shape(record: AnnotationRecord, drawn_on: str) -> Origin:
-    return replace(record.origins[0], shape=shape_of(record, drawn_on))
-
-
-def _key(origin: Origin) -> tuple[str, str, str]:
+def _key(record: AnnotationRecord) -> tuple[str, str, str]:
+    (origin,) = record.origins
     return (origin.source, origin.annotation_id, origin.name or "")
 
 

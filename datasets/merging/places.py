@@ -1,12 +1,11 @@
 """Where originals lie in the final pictures: those of one class at one place are one object without further ado."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from datasets.digests import COORDINATE_DECIMALS, hundredths, sort_keys, starts_of_runs
+from datasets.digests import COORDINATE_DECIMALS, hundredths, sort_by, sort_keys, starts_of_runs
 from datasets.merging.atoms import Atoms
 
 
@@ -40,19 +39,13 @@ class Places:
     def __len__(self) -> int:
         return len(self.pictures)
 
-    def at(self, place: int) -> Sequence[int]:
-        """The atoms at a place."""
-        atoms: list[int] = self.members[self.starts[place] : self.starts[place + 1]].tolist()
-        return atoms
-
 
 def find_places(atoms: Atoms, frames: Frames) -> Places:
     """The places of all atoms, in canonical order whatever order the atoms are in."""
     boxes = _shown_boxes(atoms, frames)
     pictures, category_ids = frames.shown_on[atoms.pictures], atoms.columns[:, 1]
-    keys = sort_keys(pictures, category_ids, *boxes.T)
-    order = np.lexsort(keys[::-1])
-    starts = np.flatnonzero(starts_of_runs([key[order] for key in keys]))
+    order, keys = sort_by(sort_keys([pictures, category_ids, *boxes.T]))
+    starts = np.flatnonzero(starts_of_runs(keys))
     del keys
     kept = order[starts]
     xywh = boxes[kept] / 10**COORDINATE_DECIMALS

@@ -108,15 +108,13 @@ def _find_conflicts(
         for number, sha256 in enumerate(sha256s)
         if sha256 in views and (len(views[sha256]) > 1 or sides[sha256].tied)
     }
-    pairs = drawing.overlaps
-    overlapping = drawing.pictures[drawing.object_of[np.concatenate([pairs.first, pairs.second])]]
-    asked = sorted_unique(np.concatenate([np.fromiter(several, np.int64, len(several)), overlapping]))
+    asked = sorted_unique(np.concatenate([np.array([*several], np.int64), drawing.overlapping]))
     is_asked = np.zeros(len(sha256s), bool)
     is_asked[asked] = True
     numbers = np.flatnonzero(is_asked[drawing.pictures])
     objects = _objects(drawing, numbers.tolist(), drawing.pictures[numbers].tolist())
     searched = find_searched((number, views[sha256s[number]]) for number in asked.tolist())
-    found = list(object_conflicts(objects, pairs, searched, drawing.object_of, same_iou=same_iou))
+    found = list(object_conflicts(objects, drawing.overlaps, searched, drawing.object_of, same_iou=same_iou))
     found += [named for number, picture in objects.pictures.items() if (named := _named(drawing, number, picture))]
     for number, said in several.items():
         found += picture_conflicts(number, said, sides[sha256s[number]].tied)
@@ -187,7 +185,7 @@ def _image(
 ) -> ImageRecord:
     whole = views[0] if len(views) == 1 else _together(views)
     tags = tuple(tag for tag in whole.tags if tag.category_id not in undecided) if undecided else whole.tags
-    found = {*present, *(tag.category_id for tag in tags)}
+    found = {*present, *[tag.category_id for tag in tags]}
     unsure = (
         sorted_ids((*whole.not_exhaustive_category_ids, *undecided)) if undecided else whole.not_exhaustive_category_ids
     )
@@ -201,7 +199,7 @@ def _image(
         split=side.split,
         source=whole.provenance,
         tags=tags,
-        neg_category_ids=tuple(i for i in whole.category_ids if i not in found),
+        neg_category_ids=tuple([category_id for category_id in whole.category_ids if category_id not in found]),
         not_exhaustive_category_ids=unsure,
         views=() if _goes_without_saying(views, side, tags, found, unsure) else tuple(views),
     )

@@ -3,7 +3,6 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -11,9 +10,9 @@ import numpy as np
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
-from datasets.digests import column
+from datasets.merging.sources import Source
 from datasets.numbers import sorted_unique
-from datasets.records import CocoFile, Copy, ImageRecord, Provenance, Split, Tag, View
+from datasets.records import Copy, ImageRecord, Provenance, Split, Tag, View
 
 _ENCODER = msgspec.json.Encoder(order="deterministic")
 
@@ -35,18 +34,18 @@ class Statements:
         return self.near.keys() | self.deleted | self.derived_from.keys()
 
 
-def gather_statements(files: Iterable[tuple[str, CocoFile]]) -> Statements:
-    """Everything said of images in files of (source name, content); category ids are the project's already.
+def gather_statements(sources: Iterable[Source]) -> Statements:
+    """Everything said of images; category ids are the project's already.
 
     A file whose images name no views is one view of each, by that source.
     """
     said = Statements()
-    for name, content in files:
-        present = _present_category_ids(content)
-        for record in content.images:
+    for source in sources:
+        present = _present_category_ids(source)
+        for place, record in enumerate(source.content.images):
             _note_picture(said, Copy(record.sha256, record.file_name, record.width, record.height))
             if not record.views:
-                said.views[record.sha256].append(_implied_view(record, name, present.get(record.id, ())))
+                said.views[record.sha256].append(_implied_view(record, source.name, present.get(place, ())))
             for view in record.views:
                 said.views[view.sha256 or record.sha256].append(replace(view, sha256=None) if view.sha256 else view)
             if record.copies or record.near or record.deleted or record.derived_from:
@@ -80,34 +79,34 @@ def _note_relations(said: Statements, record: ImageRecord) -> None:
         )
 
 
-def _present_category_ids(content: CocoFile) -> Mapping[int, Sequence[int]]:
-    """The classes of each image's objects, by image id."""
+def _present_category_ids(source: Source) -> Mapping[int, Sequence[int]]:
+    """The classes of each image's objects, by the image's place in the file."""
+    content = source.content
     if all(image.views for image in content.images):
         return {}
-    count = len(content.annotations)
-    image_ids = column(map(attrgetter("image_id"), content.annotations), count)
-    return categories_by_image(image_ids, column(map(attrgetter("category_id"), content.annotations), count))
+    category_ids = np.array([annotation.category_id for annotation in content.annotations], np.int64)
+    return categories_by_image(source.images, category_ids)
 
 
-def categories_by_image(image_ids: NDArray[np.int64], category_ids: NDArray[np.int64]) -> dict[int, list[int]]:
-    """The distinct classes of each image, in order, from (N,) image ids and (N,) classes of objects."""
-    images = sorted_unique(image_ids)
+def categories_by_image(images: NDArray[np.int64], category_ids: NDArray[np.int64]) -> dict[int, list[int]]:
+    """The distinct classes of each image, in order, from the images and classes of objects, (N,) each."""
     scale = int(category_ids.max(initial=0)) + 1
-    keys = sorted_unique(np.searchsorted(images, image_ids) * scale + category_ids)
-    found, classes = np.divmod(keys, scale)
-    ends = np.append(np.flatnonzero(np.diff(found)) + 1, len(found)).tolist()
+    found, classes = np.divmod(sorted_unique(images * scale + category_ids), scale)
+    starts = np.flatnonzero(np.diff(found, prepend=-1))
+    ends = [*starts[1:].tolist(), len(found)]
     listed = classes.tolist()
-    return {image: listed[start:end] for image, start, end in zip(images.tolist(), [0, *ends], ends, strict=False)}
+    places = zip(found[starts].tolist(), starts.tolist(), ends, strict=False)
+    return {image: listed[start:end] for image, start, end in places}
 
 
 def _implied_view(record: ImageRecord, source: str, present: Iterable[int]) -> View:
-    searched = (*present, *record.neg_category_ids, *(tag.category_id for tag in record.tags))
+    searched = (*present, *record.neg_category_ids, *[tag.category_id for tag in record.tags])
     return View(
         source=source,
         file_name=record.file_name,
         family=record.family,
         split=record.split,
-        category_ids=tuple(sorted(set(searched))),
+        category_ids=sorted_ids(searched),
         not_exhaustive_category_ids=record.not_exhaustive_category_ids,
         tags=record.tags,
         provenance=record.source,

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from datasets import digests
 from datasets.coco import Dataset, make_dataset, to_records
-from datasets.digests import columns_of, content_digest, hundredths
+from datasets.digests import columns_of, content_digest, hundredths, sort_by, sort_keys, starts_of_runs
 from datasets.records import AnnotationRecord, CocoFile, Copy, ImageRecord, Origin, Provenance, Tag, category_records
 from datasets.taxonomy import Taxonomy
 
@@ -248,6 +248,24 @@ def test_numbers_beyond_31_bits_do_not_depend_on_order(
     digest: Callable[..., str], annotations: tuple[AnnotationRecord, ...]
 ) -> None:
     assert digest(*annotations) == digest(*annotations[::-1])
+
+
+COLUMN = st.sampled_from([-(2**63), -1, 0, 1, 2, 2**31, 2**62, 2**63 - 1]) | st.integers(-3, 3)
+
+
+@given(rows=st.lists(st.tuples(COLUMN, COLUMN, st.integers(0, 2), COLUMN), max_size=12))
+def test_columns_sort_as_their_rows_do_and_equal_rows_stay_in_order(rows: list[tuple[int, ...]]) -> None:
+    columns = np.array(rows, np.int64).reshape(-1, 4)
+    order, keys = sort_by(sort_keys(columns.T))
+    assert order.tolist() == sorted(range(len(rows)), key=rows.__getitem__)
+    ordered = sorted(rows)
+    assert starts_of_runs(keys).tolist() == [n == 0 or ordered[n] != ordered[n - 1] for n in range(len(rows))]
+
+
+def test_columns_of_small_numbers_share_a_key() -> None:
+    columns = [np.arange(-5, 5), np.arange(10) % 3, np.zeros(10, np.int64), np.arange(10) << 40]
+    assert len(sort_keys(columns)) == 1
+    assert len(sort_keys([*columns, *columns])) == 2
 
 
 def test_a_coordinate_too_large_to_count_is_refused(digest: Callable[..., str]) -> None:

@@ -101,7 +101,9 @@ def test_rings_are_counted_for_each_piece(pieces: list[list[list[float]]], inden
     assert rings.tolist() == [len(piece) for piece in pieces]
 
 
-@pytest.mark.parametrize("piece", [b"[1,2,3]", b"[[[1,2],[3,4]]]", b"[[1,2],3]", b"[[]]", b"[[1,2],[]]", b"5"])
+@pytest.mark.parametrize(
+    "piece", [b"[1,2,3]", b"[[[1,2],[3,4]]]", b"[[1,2],3]", b"[[]]", b"[[1,2],[]]", b"[[1,[2]]]", b"[5]", b"5", b"{}"]
+)
 def test_a_piece_that_is_not_arrays_of_numbers_is_refused(piece: bytes) -> None:
     with pytest.raises(ValueError, match=r"."):
         parse_rings([b"[[9,9]]", piece])
