@@ -1,22 +1,27 @@
 """Annotations of a task or of one job. They belong to jobs, as in CVAT: a shape on a frame that two jobs share is
-stored in both, and the task shows copies that are still alike once.
+stored in both, a track is cut where a job ends, and the task shows what its jobs have joined again.
+
+All functions take and give the structs of `labeled`; plain dictionaries become such by `labeled.from_plain`.
 """
 
-from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import count
 from typing import Any
 
-from sqlalchemy import bindparam, delete, insert, select, update
+from msgspec.structs import replace
+from sqlalchemy import Select, bindparam, delete, insert, select, update
 from sqlalchemy.orm import Session
 
-from cvat.embedded.annotation_rows import Defaults, answer, place, rows_of, show_all
-from cvat.embedded.bodies import LabeledData, Shape, Tag
+from cvat.embedded.annotation_rows import RowMaker, StoredAnnotation, StoredKeyFrame, StoredTrack, read_rows
 from cvat.embedded.database import last_id, timestamp
 from cvat.embedded.errors import BadRequest
+from cvat.embedded.joining import JobPart, join
+from cvat.embedded.labeled import ElementTrack, LabeledData, Shape, Tag
 from cvat.embedded.labels import labels_of
-from cvat.embedded.tables import Annotation, Attribute, Job, Label, Project, Task
+from cvat.embedded.placing import Homes, place
+from cvat.embedded.specs import LabelSpec, read_specs
+from cvat.embedded.tables import Annotation, Base, Job, KeyFrame, Project, Task
+from cvat.embedded.tables import Track as TrackRow
 
 
 @dataclass(frozen=True)
@@ -31,115 +36,156 @@ class Scope:
         """The ids of the jobs."""
         return [job.id for job in self.jobs]
 
-    def jobs_by_frame(self) -> dict[int, list[int]]:
-        """The ids of the jobs that have each frame: usually one."""
-        found = defaultdict[int, list[int]](list)
-        for job in self.jobs:
-            for frame in range(job.start_frame, job.stop_frame + 1):
-                found[frame].append(job.id)
-        return dict(found)
 
-
-def read_annotations(session: Session, scope: Scope) -> dict[str, Any]:
+def read_annotations(session: Session, scope: Scope) -> LabeledData:
     """All annotations by frame and age, with the defaults of attributes that have no value."""
-    columns = Annotation.__table__.columns
-    wanted = select(*columns).where(Annotation.job_id.in_(scope.job_ids)).order_by(Annotation.frame, Annotation.id)
-    rows = session.execute(wanted).all()
-    return show_all(rows, _defaults(session, scope.task), copies=len(scope.jobs) > 1 and scope.task.overlap > 0)
+    found = read_rows(*_read(session, scope.job_ids), read_specs(session, labels_of(scope.task)))
+    return _joined(scope, found)
 
 
-def replace_annotations(session: Session, scope: Scope, sent: LabeledData) -> dict[str, Any]:
+def replace_annotations(session: Session, scope: Scope, sent: LabeledData) -> LabeledData:
     """Put these in the place of all there are. The answer is what was stored, with new ids."""
     _check(session, scope, sent, with_ids=False)
     remove_annotations(session, scope)
-    return _store(session, scope, sent)
+    return _store(session, scope, place(sent, scope.jobs))
 
 
-def create_annotations(session: Session, scope: Scope, sent: LabeledData) -> dict[str, Any]:
+def create_annotations(session: Session, scope: Scope, sent: LabeledData) -> LabeledData:
     """Add these to what is there."""
     _check(session, scope, sent, with_ids=False)
-    return _store(session, scope, sent)
+    return _store(session, scope, place(sent, scope.jobs))
 
 
-def update_annotations(session: Session, scope: Scope, sent: LabeledData) -> dict[str, Any]:
-    """Change the annotations with these ids. Those that somebody deleted stay deleted."""
+def update_annotations(session: Session, scope: Scope, sent: LabeledData) -> LabeledData:
+    """Change the annotations with these ids, each in the job that has it. Those that somebody deleted stay deleted."""
     _check(session, scope, sent, with_ids=True)
-    return _store(session, scope, sent, kept=_remove(session, scope, sent))
+    kept = _find(session, scope, sent)
+    _remove(session, kept)
+    _touch(session, scope, kept.job_ids)
+    return _store(session, scope, place(sent, scope.jobs, kept))
 
 
-def delete_annotations(session: Session, scope: Scope, sent: LabeledData) -> dict[str, Any]:
-    """Remove the annotations with these ids. The answer repeats what was sent."""
+def delete_annotations(session: Session, scope: Scope, sent: LabeledData) -> LabeledData:
+    """Remove the annotations with these ids; of tracks, as in CVAT, those with a key frame. Answers what was sent."""
     _check(session, scope, sent, with_ids=True)
-    _touch(session, scope, set(_remove(session, scope, sent).values()))
-    return sent.model_dump()
+    found = _find(session, scope, replace(sent, tracks=[track for track in sent.tracks if track.shapes]))
+    _remove(session, found)
+    _touch(session, scope, found.job_ids)
+    return sent
 
 
-def remove_annotations(session: Session, scope: Scope) -> None:
-    """Remove all there are."""
-    session.execute(delete(Annotation).where(Annotation.job_id.in_(scope.job_ids)))
+def newest_ids(session: Session) -> dict[str, int]:
+    """The newest ids there are, by table: what comes later has larger ones."""
+    return {table.__tablename__: last_id(session, table.__tablename__) for table in (Annotation, TrackRow)}
+
+
+def remove_annotations(session: Session, scope: Scope, *, up_to: Mapping[str, int] | None = None) -> None:
+    """Remove all there are, or those that were there when `newest_ids` gave `up_to`."""
+    for table in (Annotation, TrackRow):
+        here = table.job_id.in_(scope.job_ids)
+        old = here if up_to is None else here & (table.id <= up_to[table.__tablename__])
+        session.execute(delete(table).where(old))
     _touch(session, scope, scope.job_ids)
+
+
+def _read(
+    session: Session, job_ids: Sequence[int]
+) -> tuple[list[StoredAnnotation], list[StoredTrack], list[StoredKeyFrame]]:
+    annotations = _columns(Annotation, StoredAnnotation).where(Annotation.job_id.in_(job_ids))
+    tracks = _columns(TrackRow, StoredTrack).where(TrackRow.job_id.in_(job_ids))
+    key_frames = _columns(KeyFrame, StoredKeyFrame).join(TrackRow).where(TrackRow.job_id.in_(job_ids))
+    return (
+        list(map(StoredAnnotation._make, session.execute(annotations.order_by(Annotation.frame, Annotation.id)))),
+        list(map(StoredTrack._make, session.execute(tracks.order_by(TrackRow.id)))),
+        list(map(StoredKeyFrame._make, session.execute(key_frames.order_by(KeyFrame.frame, KeyFrame.id)))),
+    )
+
+
+def _columns(table: type[Base], row: type[Any]) -> Select[Any]:
+    return select(*(getattr(table, name) for name in row._fields))
+
+
+def _joined(scope: Scope, found: Mapping[int, LabeledData]) -> LabeledData:
+    jobs = sorted(scope.jobs, key=lambda job: (job.start_frame, job.id))
+    parts = [JobPart(job.start_frame, found.get(job.id, LabeledData())) for job in jobs]
+    return join(parts, overlap=scope.task.overlap)
 
 
 def _check(session: Session, scope: Scope, sent: LabeledData, *, with_ids: bool) -> None:
     """Raises BadRequest, with CVAT's words, for unknown labels and attributes and for ids in the wrong place."""
-    if sent.tracks:
-        raise BadRequest({"tracks": ["This server has no tracks; send shapes."]})
     _check_ids("tags", sent.tags, with_ids)
     _check_ids("shapes", sent.shapes, with_ids)
-    defaults = _defaults(session, scope.task)
-    parents = dict(session.execute(select(Label.id, Label.parent_id).where(labels_of(scope.task))).tuples().all())
+    _check_ids("tracks", sent.tracks, with_ids)
+    specs = read_specs(session, labels_of(scope.task))
     for body in (*sent.tags, *sent.shapes):
-        _check_label(body, None, parents, defaults)
+        _check_label(body, None, specs)
+        _check_attributes(body, specs[body.label_id].defaults)
         for element in body.elements if isinstance(body, Shape) else ():
-            _check_label(element, body.label_id, parents, defaults)
+            _check_label(element, body.label_id, specs)
+            _check_attributes(element, specs[element.label_id].defaults)
+    for track in sent.tracks:
+        _check_track(track, None, specs)
+        for part in track.elements:
+            _check_track(part, track.label_id, specs)
 
 
 def _check_ids(name: str, bodies: Sequence[Tag], with_ids: bool) -> None:
     sentence = "This field is required." if with_ids else "A new annotation has no id yet."
-    wrong = [{} if (body.id is not None) == with_ids else {"id": [sentence]} for body in bodies]
-    if any(wrong):
-        raise BadRequest({name: wrong})
+    if any((body.id is not None) != with_ids for body in bodies):
+        raise BadRequest({name: [{} if (body.id is not None) == with_ids else {"id": [sentence]} for body in bodies]})
 
 
-def _check_label(body: Tag, parent_id: int | None, parents: Mapping[int, int | None], defaults: Defaults) -> None:
-    if body.label_id not in parents or parents[body.label_id] != parent_id:
+def _check_track(track: ElementTrack, parent_id: int | None, specs: Mapping[int, LabelSpec]) -> None:
+    _check_label(track, parent_id, specs)
+    _check_attributes(track, specs[track.label_id].fixed)
+    for shape in track.shapes:
+        _check_attributes(shape, specs[track.label_id].mutable)
+
+
+def _check_label(body: Tag, parent_id: int | None, specs: Mapping[int, LabelSpec]) -> None:
+    if body.label_id not in specs or specs[body.label_id].parent_id != parent_id:
         raise BadRequest([f"label_id `{body.label_id}` is invalid"])
+
+
+def _check_attributes(body: Any, known: Collection[int]) -> None:
     for attribute in body.attributes:
-        if attribute.spec_id not in defaults.get(body.label_id, {}):
+        if attribute.spec_id not in known:
             raise BadRequest([f"spec_id `{attribute.spec_id}` is invalid"])
 
 
-def _defaults(session: Session, task: Task) -> Defaults:
-    found = defaultdict[int, dict[int, str]](dict)
-    wanted = select(Attribute).join(Label, Label.id == Attribute.label_id).where(labels_of(task)).order_by(Attribute.id)
-    for attribute in session.scalars(wanted):
-        found[attribute.label_id][attribute.id] = attribute.default_value
-    return dict(found)
+def _find(session: Session, scope: Scope, sent: LabeledData) -> Homes:
+    return Homes(
+        _jobs_of(session, scope, Annotation, {body.id for body in (*sent.tags, *sent.shapes)}),
+        _jobs_of(session, scope, TrackRow, {track.id for track in sent.tracks}),
+    )
 
 
-def _remove(session: Session, scope: Scope, sent: LabeledData) -> dict[int, int]:
-    """Remove those of the annotations sent that are here. Gives the job that each one was in."""
-    ids = {body.id for body in (*sent.tags, *sent.shapes)}
-    here = (Annotation.job_id.in_(scope.job_ids), Annotation.parent_id.is_(None))
-    found = session.execute(select(Annotation.id, Annotation.job_id).where(*here)).tuples()
-    jobs = {id_: job_id for id_, job_id in found if id_ in ids}
-    if jobs:
-        statement = delete(Annotation).where(Annotation.id == bindparam("gone"))
-        session.connection().execute(statement, [{"gone": id_} for id_ in jobs])
-    return jobs
+def _jobs_of(
+    session: Session, scope: Scope, table: type[Annotation | TrackRow], ids: Collection[int | None]
+) -> dict[int, int]:
+    if not ids:
+        return {}
+    here = (table.job_id.in_(scope.job_ids), table.parent_id.is_(None))
+    found = session.execute(select(table.id, table.job_id).where(*here)).tuples()
+    return {id_: job_id for id_, job_id in found if id_ in ids}
 
 
-def _store(session: Session, scope: Scope, sent: LabeledData, kept: Mapping[int, int] | None = None) -> dict[str, Any]:
-    ids = count(last_id(session, Annotation.__tablename__) + 1)
-    jobs = scope.jobs_by_frame()
-    tags = list(place(sent.tags, jobs, ids, kept))
-    shapes = list(place(sent.shapes, jobs, ids, kept))
-    rows = [row for placed in (*tags, *shapes) for row in rows_of(placed)]
-    if rows:
-        session.connection().execute(insert(Annotation), rows)
-    _touch(session, scope, {placed.job_id for placed in (*tags, *shapes)} | set((kept or {}).values()))
-    told = {"tags": [answer(placed) for placed in tags], "shapes": [answer(placed) for placed in shapes]}
-    return {"version": sent.version, **told, "tracks": []}
+def _remove(session: Session, found: Homes) -> None:
+    for table, ids in ((Annotation, found.annotations), (TrackRow, found.tracks)):
+        if ids:
+            statement = delete(table).where(table.id == bindparam("gone"))
+            session.connection().execute(statement, [{"gone": id_} for id_ in ids])
+
+
+def _store(session: Session, scope: Scope, parts: Mapping[int, LabeledData]) -> LabeledData:
+    maker = RowMaker(*(last_id(session, table.__tablename__) for table in (Annotation, TrackRow, KeyFrame)))
+    told = {job_id: maker.add(job_id, part) for job_id, part in parts.items()}
+    rows = ((Annotation, maker.rows.annotations), (TrackRow, maker.rows.tracks), (KeyFrame, maker.rows.key_frames))
+    for table, new in rows:
+        if new:
+            session.connection().execute(insert(table), new)
+    _touch(session, scope, {job_id for job_id, part in told.items() if part.tags or part.shapes or part.tracks})
+    return _joined(scope, told)
 
 
 def _touch(session: Session, scope: Scope, job_ids: Collection[int]) -> None:

@@ -1,9 +1,10 @@
-"""Uploaded zip archives. Members are written under names of our own, so that no name of theirs reaches the disk."""
+"""Archives from clients. Members are written under names of our own, so that no name of theirs reaches the disk."""
 
 import shutil
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 from cvat.embedded.errors import RefusedUpload
@@ -15,22 +16,77 @@ from cvat.embedded.store import Store
 _HARMLESS_BYTES = 10 * 2**20
 
 
+class Archive:
+    """An open zip. Its members were checked: their names, and how much they unpack to."""
+
+    def __init__(self, opened: zipfile.ZipFile, name: str, limits: Limits) -> None:
+        self._opened = opened
+        self._name = name
+        self._limits = limits
+        self._members = {member.filename: member for member in _checked(opened, name, limits)}
+
+    @property
+    def names(self) -> list[str]:
+        """The files with their folders, in the order of the archive."""
+        return list(self._members)
+
+    def read(self, member: str) -> bytes:
+        """A file that is read whole. Raises RefusedUpload where it is missing, too large for that, or broken."""
+        info = self._members.get(member)
+        if info is None:
+            raise RefusedUpload(f"{self._name}: the file {member!r} is missing")
+        if info.file_size > self._limits.text_bytes:
+            raise RefusedUpload(
+                f"{self._name}: {member!r} has {info.file_size} bytes, more than the {self._limits.text_bytes} allowed"
+            )
+        with _readable(self._name):
+            return self._opened.read(info)
+
+    def unpack(self, members: Iterable[str], store: Store) -> dict[str, Path]:
+        """Write files to `incoming`: their places by their names. Raises RefusedUpload where one is broken; then, or
+        when the disk is full, none is left there.
+        """
+        places: dict[str, Path] = {}
+        try:
+            for member in members:
+                places[member] = store.incoming_file()
+                with (
+                    _readable(self._name),
+                    self._opened.open(self._members[member]) as source,
+                    places[member].open("wb") as target,
+                ):
+                    shutil.copyfileobj(source, target, 2**20)
+        except BaseException:
+            for place in places.values():
+                place.unlink(missing_ok=True)
+            raise
+        return places
+
+
+@contextmanager
+def open_archive(path: Path, name: str, *, limits: Limits) -> Iterator[Archive]:
+    """Open a zip. Raises RefusedUpload where it is none, unpacks to too much, or has a file outside its own folder."""
+    with _readable(name):
+        opened = zipfile.ZipFile(path)
+    with opened:
+        yield Archive(opened, name, limits)
+
+
 def unpack(archive: Path, name: str, store: Store, *, limits: Limits) -> dict[str, Path]:
     """Write the images of a zip to `incoming`: their places by their names with folders. Other files are left out.
 
     Raises:
         RefusedUpload: it is no zip, is too large unpacked, or has a member outside its own folder.
     """
-    places: dict[str, Path] = {}
+    with open_archive(archive, name, limits=limits) as opened:
+        return opened.unpack((member for member in opened.names if media_type(member) is not None), store)
+
+
+@contextmanager
+def _readable(name: str) -> Iterator[None]:
     try:
-        with zipfile.ZipFile(archive) as opened:
-            for member in list(_checked(opened, name, limits)):
-                places[member.filename] = store.incoming_file()
-                _write(opened, member, places[member.filename])
-            return places
+        yield
     except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError) as error:
-        for place in places.values():
-            place.unlink(missing_ok=True)
         raise RefusedUpload(f"{name}: the archive cannot be read ({error}); make it anew") from None
 
 
@@ -48,8 +104,7 @@ def _checked(opened: zipfile.ZipFile, name: str, limits: Limits) -> Iterator[zip
     seen: set[str] = set()
     for member in members:
         _check_name(member.filename, name, seen)
-        if media_type(member.filename) is not None:
-            yield member
+        yield member
 
 
 def _check_name(member: str, name: str, seen: set[str]) -> None:
@@ -59,8 +114,3 @@ def _check_name(member: str, name: str, seen: set[str]) -> None:
     if member in seen:
         raise RefusedUpload(f"{name}: the file {member!r} is in the archive twice; remove one")
     seen.add(member)
-
-
-def _write(opened: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path) -> None:
-    with opened.open(member) as source, path.open("wb") as target:
-        shutil.copyfileobj(source, target, 2**20)

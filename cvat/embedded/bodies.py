@@ -1,20 +1,17 @@
-"""What clients may send. As in CVAT, fields that are not known are dropped without a word; wrong values are refused."""
+"""What clients may send, except annotations (see `labeled`). As in CVAT, fields that are not known are dropped without
+a word; wrong values are refused.
+"""
 
-import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, Field, FiniteFloat, ValidationInfo, field_validator, model_validator
+from pydantic import BaseModel, Field, model_validator
 
 from cvat.embedded.errors import BadRequest
 
 Name = Annotated[str, Field(min_length=1, max_length=256)]
 Id = Annotated[int, Field(ge=0, lt=2**31)]
+FrameFilter = Annotated[str, Field(pattern=r"^(step=[1-9]\d{0,8})?$")]
 LabelType = Literal["any", "cuboid", "ellipse", "mask", "points", "polygon", "polyline", "rectangle", "skeleton", "tag"]
-ShapeType = Literal["rectangle", "polygon", "polyline", "points", "ellipse", "cuboid", "mask", "skeleton"]
-
-#: How many coordinates a shape has: the exact number, or the smallest where there may be more.
-_EXACT_COORDINATES = {"rectangle": 4, "ellipse": 4, "cuboid": 16, "skeleton": 0}
-_LEAST_COORDINATES = {"polygon": 6, "polyline": 4, "points": 2, "mask": 6}
 
 
 class Credentials(BaseModel):
@@ -110,9 +107,10 @@ class DataBody(BaseModel):
     chunk_size: Annotated[int, Field(ge=1, lt=2**31)] | None = None
     start_frame: Annotated[int, Field(ge=0)] = 0
     stop_frame: Annotated[int, Field(ge=0)] | None = None
-    frame_filter: Annotated[str, Field(pattern=r"^(step=[1-9]\d{0,8})?$")] = ""
+    frame_filter: FrameFilter = ""
     sorting_method: Literal["lexicographical", "natural", "predefined", "random"] = "lexicographical"
     upload_file_order: list[str] = []
+    use_zip_chunks: bool = False
 
     @model_validator(mode="before")
     @classmethod
@@ -126,72 +124,5 @@ class DataBody(BaseModel):
 
     @property
     def frame_step(self) -> int:
-        """Every how many files one is taken."""
-        return int(re.sub(r"\D", "", self.frame_filter) or 1)
-
-
-def _as_text(value: object) -> object:
-    """Numbers are taken as text, as CVAT does."""
-    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
-
-
-class AttributeValue(BaseModel):
-    """The value of one attribute of an annotation."""
-
-    spec_id: int
-    value: Annotated[str, BeforeValidator(_as_text), Field(max_length=4096)]
-
-
-class Tag(BaseModel):
-    """A label of a whole frame."""
-
-    id: int | None = None
-    frame: Id
-    label_id: int
-    group: Id | None = None
-    source: Annotated[str, Field(min_length=1, max_length=16)] = "manual"
-    attributes: list[AttributeValue] = []
-
-
-class ShapeElement(Tag):
-    """A shape. Points are absolute pixels, x before y; a mask's are run lengths and its box."""
-
-    type: ShapeType
-    occluded: bool = False
-    outside: bool = False
-    z_order: Annotated[int, Field(ge=-(2**31), lt=2**31)] = 0
-    rotation: Annotated[float, Field(ge=0, le=360)] = 0.0
-    points: list[FiniteFloat] = []
-
-    @field_validator("points")
-    @classmethod
-    def _has_right_length(cls, points: list[float], info: ValidationInfo) -> list[float]:
-        kind = info.data.get("type", "")
-        exact, least = _EXACT_COORDINATES.get(kind), _LEAST_COORDINATES.get(kind, 0)
-        if exact is not None and len(points) != exact:
-            raise ValueError(f"A {kind} has {exact} coordinates, not {len(points)}.")
-        if len(points) < least or (kind != "mask" and len(points) % 2):
-            raise ValueError(f"A {kind} cannot have {len(points)} coordinates.")
-        return points
-
-
-class Shape(ShapeElement):
-    """A shape that may be a skeleton, made of elements."""
-
-    elements: Annotated[list[ShapeElement], Field(validate_default=True)] = []
-
-    @field_validator("elements")
-    @classmethod
-    def _belong_to_skeleton(cls, elements: list[ShapeElement], info: ValidationInfo) -> list[ShapeElement]:
-        if "type" in info.data and (info.data["type"] == "skeleton") != bool(elements):
-            raise ValueError("A skeleton has elements, and nothing else has.")
-        return elements
-
-
-class LabeledData(BaseModel):
-    """The annotations of a task or job, or some of them."""
-
-    version: int = 0
-    tags: list[Tag] = []
-    shapes: list[Shape] = []
-    tracks: list[Any] = []
+        """Every how many images, or frames of a video, one is taken."""
+        return int(self.frame_filter.removeprefix("step=") or 1)

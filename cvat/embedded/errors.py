@@ -3,17 +3,22 @@
 CarloopError
 ├── CannotServe               the server cannot start; ends the command with its sentence
 ├── RefusedUpload             files that cannot become frames; becomes the message of the failed request
+├── RefusedImport             a file that cannot become annotations; likewise
 └── ApiError                  an HTTP answer other than success, in the form CVAT gives it
     ├── BadRequest            400, with a sentence, a list of them, or fields and what is wrong with each
     ├── NotAuthenticated      401
     ├── Forbidden             403
     ├── NotFound              404
-    └── Conflict              409, with the id of the request that is under way
+    ├── Conflict              409, with the id of the request that is under way
+    └── FunctionFailed        a serverless function, or Nuclio itself, did not do as asked; has its status
 """
 
-from typing import Any, ClassVar
+from typing import Any
 
 from datasets.errors import BadInput, CarloopError, Unavailable
+
+#: What everybody is told who wants something stored when the disk is full.
+DISK_FULL = "The server's disk is full, so nothing was stored; free some space there and send it again."
 
 
 class CannotServe(Unavailable):
@@ -24,10 +29,14 @@ class RefusedUpload(BadInput):
     """Uploaded files that cannot become the frames of a task."""
 
 
+class RefusedImport(BadInput):
+    """A file that cannot become annotations."""
+
+
 class ApiError(CarloopError):
     """An answer with an error status; `body` is sent as JSON."""
 
-    status: ClassVar[int]
+    status: int
 
     def __init__(self, body: Any) -> None:
         super().__init__(str(body))
@@ -74,3 +83,11 @@ class Conflict(ApiError):
 
     def __init__(self, rq_id: str) -> None:
         super().__init__({"rq_id": rq_id})
+
+
+class FunctionFailed(ApiError):
+    """A serverless function, or Nuclio itself, did not do as asked. The status is passed on, as CVAT does."""
+
+    def __init__(self, status: int, sentence: str) -> None:
+        super().__init__(sentence)
+        self.status = status

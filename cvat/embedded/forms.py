@@ -1,6 +1,7 @@
 """Forms with many files, as CVAT's clients send them. Files go to disk as they come in, so that size is no matter."""
 
 import re
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from json import JSONDecodeError
@@ -50,6 +51,18 @@ async def read_form(request: Request, store: Store) -> Form:
     return Form(fields=fields)
 
 
+async def read_stream(request: Request, write: Callable[[bytes], object]) -> None:
+    """Hand on a body in pieces: to its end, even if `write` fails, as a client that still sends reads no answer."""
+    pieces = request.stream()
+    try:
+        async for piece in pieces:
+            write(piece)
+    except Exception:
+        async for _ in pieces:
+            pass
+        raise
+
+
 async def _read_multipart(request: Request, boundary: bytes, store: Store) -> Form:
     with _Receiver(store) as receiver:
         parser = MultipartParser(
@@ -64,8 +77,7 @@ async def _read_multipart(request: Request, boundary: bytes, store: Store) -> Fo
                 "on_part_end": receiver.end_part,
             },
         )
-        async for piece in request.stream():
-            parser.write(piece)
+        await read_stream(request, parser.write)
         parser.finalize()
         return receiver.form()
 

@@ -1,19 +1,24 @@
 """What all endpoints share: who calls, how an answer is written, how a mistake of the client is told."""
 
 import hmac
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Annotated, Any
 
 import orjson
 from fastapi import Depends, Path, Request, Response
+from sqlalchemy.orm import Session
 
 from cvat.embedded.accounts import KEY, SESSION, read_user_of_token
 from cvat.embedded.background import Runner
 from cvat.embedded.database import Database
 from cvat.embedded.errors import Forbidden, NotAuthenticated
+from cvat.embedded.functions.nuclio import Nuclio
 from cvat.embedded.settings import Limits
 from cvat.embedded.store import Store
+from cvat.embedded.webhooks.events import Author, telling
+from cvat.embedded.webhooks.sending import Sender
 
 #: An id in a path; what cannot be one is simply not found.
 Id = Annotated[int, Path(ge=1, lt=2**63)]
@@ -25,8 +30,8 @@ class Reply(Response):
     media_type = "application/vnd.cvat+json"
 
     def render(self, content: Any) -> bytes:
-        """The body."""
-        return orjson.dumps(content)
+        """The body; bytes are JSON already."""
+        return content if isinstance(content, bytes) else orjson.dumps(content)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +42,8 @@ class Context:
     store: Store
     runner: Runner
     limits: Limits
+    nuclio: Nuclio
+    sender: Sender
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +58,18 @@ class Call:
     def database(self) -> Database:
         """The server's database."""
         return self.context.database
+
+    @contextmanager
+    def changing(
+        self, *, project_id: int | None = None, task_id: int | None = None, job_id: int | None = None
+    ) -> Iterator[Session]:
+        """A session that commits at the end of the block, and tells the webhooks of the project, task or job named."""
+        author = Author(self.user_id, self.base)
+        with (
+            self.database.writing() as session,
+            telling(session, self.context.sender, author, project_id=project_id, task_id=task_id, job_id=job_id),
+        ):
+            yield session
 
 
 def context_of(request: Request) -> Context:

@@ -21,6 +21,7 @@ MEDIA_TYPES = {
     ".webp": "image/webp",
 }
 
+_THUMBNAIL = (256, 256)
 _ORIENTATION = 0x0112
 _QUARTER_TURNS = (5, 6, 7, 8)
 
@@ -75,6 +76,14 @@ def read_jpeg(path: Path, *, quality: int) -> bytes:
     """The image turned as it is shown, as JPEG."""
     with Image.open(path) as image:
         return _encoded(ImageOps.exif_transpose(image).convert("RGB"), "JPEG", quality=max(quality, 1))
+
+
+def thumbnail(content: bytes) -> bytes:
+    """A small JPEG of an image, for lists."""
+    with Image.open(io.BytesIO(content)) as image:
+        small = image.convert("RGB")
+        small.thumbnail(_THUMBNAIL)
+        return _encoded(small, "JPEG", quality=75)
 
 
 def _orientation(image: Image.Image) -> Any:

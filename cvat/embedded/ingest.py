@@ -6,9 +6,9 @@ done again from them.
 
 import random
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from sqlalchemy import delete, insert, select
 from sqlalchemy.orm import Session
@@ -22,12 +22,16 @@ from cvat.embedded.images import probe
 from cvat.embedded.settings import Limits
 from cvat.embedded.store import Store
 from cvat.embedded.tables import Frame, Job, Request, Task, Upload
+from cvat.embedded.videos import is_video, probe_video
 
 CREATE_TASK = "create:task"
+
+Item = TypeVar("Item")
 
 #: CVAT's chunk: 36 images of Full HD, more of smaller ones and fewer of larger ones, between these bounds.
 _CHUNK_PIXELS = 36 * 1920 * 1080
 _CHUNK_BOUNDS = (2, 72)
+_VIDEO_CHUNK = 36
 
 
 @dataclass(frozen=True)
@@ -43,16 +47,19 @@ def ingest_with(database: Database, store: Store, limits: Limits) -> Work:
 
     def ingest(request: Request) -> Outcome:
         options, task_id = DataBody.model_validate(request.params), cast(int, request.task_id)
-        sources = _read_sources(database, store, task_id, options, limits)
-        selected = sources[options.start_frame : _after_last(options.stop_frame) : options.frame_step]
-        if not selected:
+        uploads = _read_uploads(database, task_id)
+        video = _only_video(uploads)
+        if video is not None:
+            rows = _video_rows(task_id, video, store, options, limits)
+        else:
+            rows = _image_rows(task_id, uploads, store, options, limits)
+        if not rows:
             raise RefusedUpload(
                 "no images were uploaded, or none between the frames asked for; upload some and try again"
             )
-        rows = [_frame(task_id, number, source, store, limits) for number, source in enumerate(selected)]
 
         def commit(session: Session, _request: Request) -> None:
-            _write_frames(session, session.get_one(Task, task_id), rows, options)
+            write_frames(session, session.get_one(Task, task_id), rows, options, video.name if video else None)
 
         return Outcome(commit, tidy=lambda: remove_uploads(database, store, task_id))
 
@@ -74,13 +81,47 @@ def cut(size: int, *, segment_size: int, overlap: int) -> Iterator[tuple[int, in
         yield start, min(start + segment_size, size) - 1
 
 
-def _read_sources(database: Database, store: Store, task_id: int, options: DataBody, limits: Limits) -> list[Source]:
+def _read_uploads(database: Database, task_id: int) -> Sequence[Upload]:
     with database.reading() as session:
-        wanted = select(Upload).where(Upload.task_id == task_id).order_by(Upload.position)
-        uploads = session.scalars(wanted).all()
+        return session.scalars(select(Upload).where(Upload.task_id == task_id).order_by(Upload.position)).all()
+
+
+def _only_video(uploads: Sequence[Upload]) -> Upload | None:
+    videos = [upload for upload in uploads if is_video(upload.name)]
+    if videos and len(uploads) > 1:
+        raise RefusedUpload("send either one video or images, not both; several videos are several tasks")
+    return videos[0] if videos else None
+
+
+def _video_rows(task_id: int, upload: Upload, store: Store, options: DataBody, limits: Limits) -> list[dict[str, Any]]:
+    path = store.task_file(task_id, upload.id)
+    video = probe_video(path, upload.name, max_pixels=limits.image_pixels, max_frames=limits.video_frames)
+    shared = {"task_id": task_id, "file": upload.id, "width": video.width, "height": video.height, "deleted": False}
+    return [
+        {**shared, "number": number, "name": f"frame_{frame.number:06d}", "time": frame.time}
+        for number, frame in enumerate(selected(video.frames, options))
+    ]
+
+
+def _image_rows(
+    task_id: int, uploads: Sequence[Upload], store: Store, options: DataBody, limits: Limits
+) -> list[dict[str, Any]]:
+    sources = selected(_read_sources(task_id, uploads, store, options, limits), options)
+    return [_image_row(task_id, number, source, store, limits) for number, source in enumerate(sources)]
+
+
+def selected(items: Sequence[Item], options: DataBody) -> Sequence[Item]:
+    """The items that become frames."""
+    after_last = None if options.stop_frame is None else options.stop_frame + 1
+    return items[options.start_frame : after_last : options.frame_step]
+
+
+def _read_sources(
+    task_id: int, uploads: Sequence[Upload], store: Store, options: DataBody, limits: Limits
+) -> list[Source]:
     archives = [upload for upload in uploads if upload.name.lower().endswith(".zip")]
     if not archives:
-        return _in_order([Source(upload.name, upload.id) for upload in uploads], task_id, options)
+        return in_order([Source(upload.name, upload.id) for upload in uploads], task_id, options)
     if len(uploads) > 1:
         raise RefusedUpload("send either one zip archive or loose images, not both")
     if options.sorting_method == "predefined":
@@ -88,10 +129,11 @@ def _read_sources(database: Database, store: Store, task_id: int, options: DataB
     (archive,) = archives
     places = unpack(store.task_file(task_id, archive.id), archive.name, store, limits=limits)
     store.keep_in_task(task_id, places.values())
-    return _in_order([Source(name, place.name) for name, place in places.items()], task_id, options)
+    return in_order([Source(name, place.name) for name, place in places.items()], task_id, options)
 
 
-def _in_order(sources: Sequence[Source], task_id: int, options: DataBody) -> list[Source]:
+def in_order(sources: Sequence[Source], task_id: int, options: DataBody) -> list[Source]:
+    """Images in the order asked for; `predefined` without a list leaves them as they are."""
     if options.sorting_method == "predefined":
         return _as_listed(sources, options.upload_file_order)
     if options.sorting_method == "random":
@@ -117,21 +159,28 @@ def _natural(source: Source) -> list[Any]:
     return [int(part) if part.isdigit() else part for part in re.split(r"([0-9]+)", source.name)]
 
 
-def _after_last(stop_frame: int | None) -> int | None:
-    return None if stop_frame is None else stop_frame + 1
-
-
-def _frame(task_id: int, number: int, source: Source, store: Store, limits: Limits) -> dict[str, Any]:
+def _image_row(task_id: int, number: int, source: Source, store: Store, limits: Limits) -> dict[str, Any]:
     size = probe(store.task_file(task_id, source.file), source.name, max_pixels=limits.image_pixels)
     row = {"task_id": task_id, "number": number, "name": source.name, "file": source.file}
-    return {**row, "width": size.width, "height": size.height, "deleted": False}
+    return {**row, "width": size.width, "height": size.height, "time": None, "deleted": False}
 
 
-def _write_frames(session: Session, task: Task, rows: Sequence[dict[str, Any]], options: DataBody) -> None:
+def write_frames(
+    session: Session,
+    task: Task,
+    rows: Sequence[dict[str, Any]],
+    options: DataBody,
+    video: str | None,
+    ranges: Iterable[tuple[int, int]] | None = None,
+) -> None:
+    """Give a task its frames and jobs: with these ranges of frames, or cut as the task says."""
     now = timestamp()
     task.size = len(rows)
     task.image_quality = options.image_quality
-    task.chunk_size = options.chunk_size or _chunk_size(rows[0]["width"] * rows[0]["height"])
+    task.video, task.zip_chunks = video, options.use_zip_chunks or video is None
+    task.chunk_size = options.chunk_size or (
+        _VIDEO_CHUNK if video else _chunk_size(rows[0]["width"] * rows[0]["height"])
+    )
     task.start_frame = options.start_frame
     task.stop_frame = options.start_frame + (len(rows) - 1) * options.frame_step
     task.frame_filter = options.frame_filter
@@ -139,7 +188,7 @@ def _write_frames(session: Session, task: Task, rows: Sequence[dict[str, Any]], 
     task.segment_size = task.segment_size or task.size
     task.overlap = min(task.overlap, task.segment_size // 2)
     session.connection().execute(insert(Frame), list(rows))
-    for first, last in cut(task.size, segment_size=task.segment_size, overlap=task.overlap):
+    for first, last in ranges or cut(task.size, segment_size=task.segment_size, overlap=task.overlap):
         session.add(Job(task_id=task.id, start_frame=first, stop_frame=last, created_date=now, updated_date=now))
 
 

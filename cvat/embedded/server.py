@@ -4,7 +4,7 @@ import gc
 import logging
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import uvicorn
@@ -13,15 +13,24 @@ from sqlalchemy import select
 
 from cvat.embedded.accounts import ensure_user
 from cvat.embedded.app import create_app
-from cvat.embedded.background import Runner
+from cvat.embedded.background import Runner, Work
+from cvat.embedded.backups.restoring import IMPORT_BACKUP, restore_with
+from cvat.embedded.backups.writing import EXPORT_BACKUP, backup_with
 from cvat.embedded.database import Database
+from cvat.embedded.dataset_imports import IMPORT_DATASET, import_dataset_with
 from cvat.embedded.errors import CannotServe
 from cvat.embedded.exports import EXPORT_ANNOTATIONS, EXPORT_DATASET, export_with
+from cvat.embedded.functions.nuclio import Nuclio
+from cvat.embedded.functions.runs import AUTOANNOTATE, annotate_with
 from cvat.embedded.http import Context
+from cvat.embedded.imports import IMPORT_ANNOTATIONS, import_with
 from cvat.embedded.ingest import CREATE_TASK, ingest_with, remove_uploads
+from cvat.embedded.received import forget_old_files
 from cvat.embedded.settings import Settings
 from cvat.embedded.store import Store
 from cvat.embedded.tables import Request, Task, Upload
+from cvat.embedded.webhooks.events import told_work
+from cvat.embedded.webhooks.sending import Sender
 from datasets.processes import end_with_stdin, listen
 
 #: How long open requests may take to end after SIGTERM, in seconds.
@@ -58,16 +67,34 @@ def open_context(settings: Settings) -> Context:
     with database.writing() as session:
         ensure_user(session, settings.user, settings.password.get_secret_value())
     _remove_leftovers(database, store)
-    runner = Runner(database)
-    export = export_with(database, store)
-    runner.start(
-        {
-            CREATE_TASK: ingest_with(database, store, settings.limits),
-            EXPORT_ANNOTATIONS: export,
-            EXPORT_DATASET: export,
-        }
+    sender, runner = Sender(database, settings.private_networks), Runner(database)
+    context = Context(
+        database=database,
+        store=store,
+        runner=runner,
+        limits=settings.limits,
+        nuclio=Nuclio(settings.nuclio_url),
+        sender=sender,
     )
-    return Context(database=database, store=store, runner=runner, limits=settings.limits)
+    sender.start()
+    runner.start(*_lanes(context))
+    return context
+
+
+def _lanes(context: Context) -> Iterator[Mapping[str, Work]]:
+    """Work in the background: what takes the disk's time, and what takes the functions'."""
+    database, store, sender = context.database, context.store, context.sender
+    export = export_with(database, store)
+    yield {
+        CREATE_TASK: told_work(ingest_with(database, store, context.limits), sender),
+        EXPORT_ANNOTATIONS: export,
+        EXPORT_DATASET: export,
+        IMPORT_DATASET: told_work(import_dataset_with(database, store, context.limits), sender),
+        IMPORT_ANNOTATIONS: told_work(import_with(database, store, context.limits), sender),
+        EXPORT_BACKUP: backup_with(database, store),
+        IMPORT_BACKUP: restore_with(database, store, context.limits),
+    }
+    yield {AUTOANNOTATE: told_work(annotate_with(database, store, context.nuclio), sender)}
 
 
 def _remove_leftovers(database: Database, store: Store) -> None:
@@ -77,6 +104,7 @@ def _remove_leftovers(database: Database, store: Store) -> None:
         exports = set(session.scalars(select(Request.result_file).where(Request.result_file.is_not(None))))
         done = select(Upload.task_id).join(Task, Task.id == Upload.task_id).where(Task.size > 0).distinct()
         with_uploads = session.scalars(done).all()
+    forget_old_files(database, store)
     store.remove_tasks(store.task_ids() - tasks)
     store.remove_exports(except_for={name for name in exports if name})
     for task_id in with_uploads:

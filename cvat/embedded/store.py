@@ -2,9 +2,11 @@
 
     DIR/server.lock         held while a server runs
     DIR/cvat.sqlite3        the database
+    DIR/secret              the key for what clients keep for the server, as the state of a tracker
     DIR/incoming/           files being written; no row names them, so a start empties it
     DIR/tasks/<id>/         images as they were uploaded, under random names; the real names are in the database
-    DIR/exports/            finished exports
+    DIR/exports/            finished exports and backups
+    DIR/received/           backups that clients sent, and pieces of them
     DIR/removed/            files that nothing needs any more, on their way off the disk
 
 A file is complete and on the disk before a row names it, so whenever the process is killed, rows have their files.
@@ -12,6 +14,7 @@ A file is complete and on the disk before a row names it, so whenever the proces
 
 import fcntl
 import os
+import secrets
 import shutil
 import threading
 import uuid
@@ -34,10 +37,11 @@ class Store:
         self._root = root.absolute()
         try:
             self._lock = _lock(self._root)
-            for name in ("incoming", "tasks", "exports", "removed"):
+            for name in ("incoming", "tasks", "exports", "received", "removed"):
                 (self._root / name).mkdir(exist_ok=True)
             self._discard([self._root / "incoming"])
             (self._root / "incoming").mkdir()
+            self.secret = self._read_secret()
         except BlockingIOError:
             raise CannotServe(
                 f"{root}: another server is using this data folder; stop it or choose another --data folder"
@@ -51,6 +55,15 @@ class Store:
     def database_file(self) -> Path:
         """Where the database lies."""
         return self._root / "cvat.sqlite3"
+
+    def _read_secret(self) -> bytes:
+        path = self._root / "secret"
+        if not path.exists():
+            with self.writing() as written:
+                written.touch(mode=0o600)
+                written.write_bytes(secrets.token_bytes(32))
+                self.keep({written: path})
+        return path.read_bytes()
 
     def incoming_file(self) -> Path:
         """A path to write to; `keep` gives the file its place."""
@@ -73,10 +86,13 @@ class Store:
         """A finished export."""
         return self._root / "exports" / name
 
+    def received_file(self, name: str) -> Path:
+        """A file that a client sent, other than for a task."""
+        return self._root / "received" / name
+
     def keep(self, places: Mapping[Path, Path]) -> None:
         """Move finished files to their places; once this returns they outlast a power cut."""
-        with ThreadPoolExecutor(_SYNC_THREADS) as threads:
-            list(threads.map(sync, places))
+        self.sync(places)
         folders = {place.parent for place in places.values()}
         for folder in folders:
             folder.mkdir(exist_ok=True)
@@ -85,16 +101,18 @@ class Store:
         for folder in {*folders, *(folder.parent for folder in folders)}:
             sync(folder)
 
+    def sync(self, files: Iterable[Path]) -> None:
+        """Have the disk write what was written to files; `keep` does it too, and then finds little left to do."""
+        with ThreadPoolExecutor(_SYNC_THREADS) as threads:
+            list(threads.map(sync, files))
+
     def keep_in_task(self, task_id: int, files: Iterable[Path]) -> None:
         """Move finished incoming files to a task, under their names."""
         self.keep({file: self.task_file(task_id, file.name) for file in files})
 
     def remove_from_task(self, task_id: int, *, except_for: Collection[str] = ()) -> None:
         """Remove the files of a task that no row names any more."""
-        folder = self.task_file(task_id, "")
-        for file in folder.iterdir() if folder.exists() else ():
-            if file.name not in except_for:
-                file.unlink(missing_ok=True)
+        _remove(self.task_file(task_id, ""), except_for)
 
     def remove_tasks(self, task_ids: Iterable[int]) -> None:
         """Remove the folders of tasks that are gone."""
@@ -106,9 +124,11 @@ class Store:
 
     def remove_exports(self, *, except_for: Collection[str]) -> None:
         """Remove the exports that no row names."""
-        for file in (self._root / "exports").iterdir():
-            if file.name not in except_for:
-                file.unlink(missing_ok=True)
+        _remove(self._root / "exports", except_for)
+
+    def remove_received(self, *, except_for: Collection[str]) -> None:
+        """Remove the received files that no row names."""
+        _remove(self._root / "received", except_for)
 
     def _discard(self, folders: Iterable[Path]) -> None:
         """Remove folders: by name at once, from the disk in the background, as that can take seconds."""
@@ -116,6 +136,12 @@ class Store:
             if folder.exists():
                 folder.replace(self._root / "removed" / uuid.uuid4().hex)
         threading.Thread(target=_empty, args=(self._root / "removed",), daemon=True).start()
+
+
+def _remove(folder: Path, except_for: Collection[str]) -> None:
+    for file in folder.iterdir() if folder.exists() else ():
+        if file.name not in except_for:
+            file.unlink(missing_ok=True)
 
 
 def _empty(folder: Path) -> None:

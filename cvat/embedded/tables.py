@@ -6,7 +6,7 @@ from sqlalchemy import JSON, CheckConstraint, ForeignKey, Index, UniqueConstrain
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 #: Raised with every change of the tables, so that a server never opens data it cannot read.
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 class Base(DeclarativeBase):
@@ -14,8 +14,7 @@ class Base(DeclarativeBase):
 
     type_annotation_map = {  # noqa: RUF012 - SQLAlchemy reads it from the class
         dict[str, Any]: JSON,
-        list[float]: JSON(none_as_null=True),
-        list[list[Any]]: JSON,
+        list[str]: JSON,
     }
 
 
@@ -70,7 +69,8 @@ class Project(Base):
 
 
 class Task(Base):
-    """A list of frames cut into jobs. Without data yet, `size` is 0."""
+    """A list of frames cut into jobs. Without data yet, `size` is 0. `video` is the name of the file whose frames they
+    are, `zip_chunks` says that chunks of them are sent as images."""
 
     __tablename__ = "task"
     __table_args__ = _NEVER_REUSED
@@ -94,7 +94,18 @@ class Task(Base):
     start_frame: Mapped[int] = mapped_column(default=0)
     stop_frame: Mapped[int] = mapped_column(default=0)
     frame_filter: Mapped[str] = mapped_column(default="")
+    video: Mapped[str | None]
+    zip_chunks: Mapped[bool] = mapped_column(default=True)
     data_date: Mapped[str | None]
+
+    @property
+    def frame_step(self) -> int:
+        """Every how many images or frames of the source one is taken."""
+        return int(self.frame_filter.removeprefix("step=") or 1)
+
+    def source_number(self, frame: int) -> int:
+        """The place of a frame in the source, which the formats number frames by."""
+        return self.start_frame + frame * self.frame_step
 
 
 class Label(Base):
@@ -143,7 +154,8 @@ class Upload(Base):
 
 
 class Frame(Base):
-    """An image of a task. `file` names it in the task's folder; sizes are those of the upright image, in pixels."""
+    """An image of a task, or with a `time` (in milliseconds) a frame of its video. `file` names the image or the video
+    in the task's folder; sizes are those of the upright image, in pixels."""
 
     __tablename__ = "frame"
 
@@ -153,6 +165,7 @@ class Frame(Base):
     file: Mapped[str]
     width: Mapped[int]
     height: Mapped[int]
+    time: Mapped[float | None]
     deleted: Mapped[bool] = mapped_column(default=False)
 
 
@@ -177,8 +190,8 @@ class Job(Base):
 class Annotation(Base):
     """A tag, a shape, or an element of a skeleton (the one with a parent). A tag has neither type nor points.
 
-    `points` are absolute pixels x, y, x, y, ...; a mask's are run lengths and its box. `attributes` are pairs of
-    attribute id and text, only those that were sent.
+    `points` is JSON of absolute pixels x, y, x, y, ...; a mask's are run lengths and its box. `attributes` is JSON of
+    the attribute values that were sent.
     """
 
     __tablename__ = "annotation"
@@ -196,17 +209,52 @@ class Annotation(Base):
     frame: Mapped[int]
     group: Mapped[int | None]
     source: Mapped[str]
-    attributes: Mapped[list[list[Any]]]
+    attributes: Mapped[str]
     type: Mapped[str | None]
     occluded: Mapped[bool | None]
     outside: Mapped[bool | None]
     z_order: Mapped[int | None]
     rotation: Mapped[float | None]
-    points: Mapped[list[float] | None]
+    points: Mapped[str | None]
+
+
+class Track(Base):
+    """An object over several frames, or an element of one that is a skeleton (the one with a parent)."""
+
+    __tablename__ = "track"
+    __table_args__ = _NEVER_REUSED
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    job_id: Mapped[int] = _part_of("job.id")
+    parent_id: Mapped[int | None] = _part_of("track.id")
+    label_id: Mapped[int] = _part_of("label.id")
+    frame: Mapped[int]
+    group: Mapped[int | None]
+    source: Mapped[str]
+    attributes: Mapped[str]
+
+
+class KeyFrame(Base):
+    """The shape of a track on one frame; columns as those of an annotation."""
+
+    __tablename__ = "key_frame"
+    __table_args__ = _NEVER_REUSED
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    track_id: Mapped[int] = _part_of("track.id")
+    frame: Mapped[int]
+    attributes: Mapped[str]
+    type: Mapped[str]
+    occluded: Mapped[bool]
+    outside: Mapped[bool]
+    z_order: Mapped[int]
+    rotation: Mapped[float]
+    points: Mapped[str]
 
 
 class Request(Base):
-    """Work done in the background, by the id the client asks for. `attempts` counts the starts of the work."""
+    """Work done in the background, by the id the client asks for. `attempts` counts the starts of the work;
+    `progress` is a percentage, where the work tells one."""
 
     __tablename__ = "request"
 
@@ -221,9 +269,72 @@ class Request(Base):
     params: Mapped[dict[str, Any]]
     status: Mapped[str]
     message: Mapped[str] = mapped_column(default="")
+    progress: Mapped[int | None]
     attempts: Mapped[int] = mapped_column(default=0)
     created_date: Mapped[str]
     started_date: Mapped[str | None]
     finished_date: Mapped[str | None]
     result_file: Mapped[str | None]
     result_id: Mapped[int | None]
+
+
+class ReceivedFile(Base):
+    """A file on its way in that is not for a task's frames, named by `id`: complete when it has `length` bytes."""
+
+    __tablename__ = "received_file"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    name: Mapped[str]
+    length: Mapped[int]
+    created_date: Mapped[str]
+
+
+class Webhook(Base):
+    """An address that is told of events in a project."""
+
+    __tablename__ = "webhook"
+    __table_args__ = _NEVER_REUSED
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    project_id: Mapped[int] = _part_of("project.id")
+    owner_id: Mapped[int] = _owner()
+    target_url: Mapped[str]
+    description: Mapped[str]
+    secret: Mapped[str]
+    is_active: Mapped[bool]
+    enable_ssl: Mapped[bool]
+    events: Mapped[list[str]]
+    created_date: Mapped[str]
+    updated_date: Mapped[str]
+
+
+class Outgoing(Base):
+    """A message that still has to be sent. It has all that this takes, as the last event of a project is its end."""
+
+    __tablename__ = "outgoing"
+    __table_args__ = _NEVER_REUSED
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    webhook_id: Mapped[int]
+    target_url: Mapped[str]
+    secret: Mapped[str]
+    enable_ssl: Mapped[bool]
+    payload: Mapped[dict[str, Any]]
+    redelivery: Mapped[bool] = mapped_column(default=False)
+
+
+class Delivery(Base):
+    """A message that was sent, and what came back."""
+
+    __tablename__ = "delivery"
+    __table_args__ = _NEVER_REUSED
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    webhook_id: Mapped[int] = _part_of("webhook.id")
+    event: Mapped[str]
+    status_code: Mapped[int]
+    redelivery: Mapped[bool]
+    changed_fields: Mapped[str]
+    request: Mapped[dict[str, Any]]
+    response: Mapped[str]
+    created_date: Mapped[str]

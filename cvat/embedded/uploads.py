@@ -1,8 +1,5 @@
-"""Files received for a task before it has frames: many in one form, or one in pieces by TUS (https://tus.io)."""
+"""Files received for a task before it has frames: many in one form, or one in pieces."""
 
-import base64
-import binascii
-import re
 import uuid
 from collections import Counter
 from collections.abc import Sequence
@@ -16,6 +13,7 @@ from cvat.embedded.database import Database
 from cvat.embedded.errors import BadRequest, Conflict, NotFound
 from cvat.embedded.store import Store
 from cvat.embedded.tables import Request, Task, Upload
+from cvat.embedded.tus import TusFile, base_name
 
 
 def creation_id(task_id: int) -> str:
@@ -69,9 +67,8 @@ def add_files(database: Database, store: Store, task_id: int, files: Sequence[tu
             session.add(Upload(id=path.name, task_id=task_id, name=name, length=size))
 
 
-def create_tus(database: Database, store: Store, task_id: int, user_id: int, *, length: int, metadata: str) -> Upload:
-    """Begin an upload in pieces. `metadata` is TUS's header, which has to have a `filename`."""
-    name = base_name(_metadata(metadata).get("filename", ""))
+def create_tus(database: Database, store: Store, task_id: int, user_id: int, *, name: str, length: int) -> str:
+    """Begin an upload in pieces. Gives its id."""
     upload = Upload(id=f"{user_id}_{uuid.uuid4()}", task_id=task_id, name=name, length=length)
     with store.writing() as written:
         written.touch()
@@ -80,39 +77,21 @@ def create_tus(database: Database, store: Store, task_id: int, user_id: int, *, 
         open_task(session, task_id)
         session.execute(delete(Upload).where(Upload.task_id == task_id, Upload.name == name))
         session.add(upload)
-    return upload
+    return upload.id
 
 
-def find_tus(database: Database, store: Store, task_id: int, upload_id: str) -> tuple[Upload, Path, int]:
-    """An upload in pieces, its file and how many bytes of it are there. Raises NotFound."""
+def find_tus(database: Database, store: Store, task_id: int, upload_id: str) -> TusFile:
+    """An upload in pieces. Raises NotFound."""
     with database.reading() as session:
         wanted = select(Upload).where(Upload.task_id == task_id, Upload.id == upload_id)
         upload = session.scalar(wanted)
     path = store.task_file(task_id, upload_id)
     if upload is None or not path.exists():
         raise NotFound("Upload")
-    return upload, path, path.stat().st_size
+    return TusFile(upload.name, path, upload.length)
 
 
 def check_complete(session: Session, store: Store, task_id: int) -> None:
     """Raises BadRequest where a file was begun in pieces and lacks some."""
     for upload in session.scalars(select(Upload).where(Upload.task_id == task_id)):
-        size = store.task_file(task_id, upload.id).stat().st_size
-        if size != upload.length:
-            raise BadRequest({"detail": f"{upload.name}: {size} of {upload.length} bytes have arrived; send the rest."})
-
-
-def base_name(name: str) -> str:
-    """The last part of a path as any system writes it. Raises BadRequest where nothing is left."""
-    last = re.split(r"[\\/]", name)[-1]
-    if last in ("", ".", ".."):
-        raise BadRequest({"client_files": [f"{name!r} is no name of a file."]})
-    return last
-
-
-def _metadata(header: str) -> dict[str, str]:
-    pairs = [item.strip().partition(" ") for item in header.split(",")]
-    try:
-        return {key: base64.b64decode(value, validate=True).decode() for key, _, value in pairs}
-    except (binascii.Error, UnicodeDecodeError):
-        raise BadRequest({"detail": "The Upload-Metadata header is not base64."}) from None
+        TusFile(upload.name, store.task_file(task_id, upload.id), upload.length).check_complete()

@@ -30,7 +30,7 @@ class Views:
         """Users with their rights."""
         return [
             {
-                **self._person(user.id),
+                **self.person(user.id),
                 "email": "",
                 "groups": ["admin"],
                 "is_staff": True,
@@ -43,6 +43,19 @@ class Views:
             for user in rows
         ]
 
+    def person(self, user_id: int | None) -> Any:
+        """A user as others see him, or None."""
+        if user_id is None:
+            return None
+        url = f"{self._base}api/users/{user_id}"
+        return {
+            "url": url,
+            "id": user_id,
+            "username": self._users[user_id].username,
+            "first_name": "",
+            "last_name": "",
+        }
+
     def projects(self, rows: Sequence[Project]) -> list[dict[str, Any]]:
         """Projects with the number of their tasks and the subsets in use."""
         tasks = defaultdict[int, list[str]](list)
@@ -54,8 +67,8 @@ class Views:
                 "url": f"{self._base}api/projects/{row.id}",
                 "id": row.id,
                 "name": row.name,
-                "owner": self._person(row.owner_id),
-                "assignee": self._person(row.assignee_id),
+                "owner": self.person(row.owner_id),
+                "assignee": self.person(row.assignee_id),
                 "guide_id": None,
                 "bug_tracker": row.bug_tracker,
                 "created_date": row.created_date,
@@ -129,18 +142,6 @@ class Views:
             for row in rows
         ]
 
-    def _person(self, user_id: int | None) -> Any:
-        if user_id is None:
-            return None
-        url = f"{self._base}api/users/{user_id}"
-        return {
-            "url": url,
-            "id": user_id,
-            "username": self._users[user_id].username,
-            "first_name": "",
-            "last_name": "",
-        }
-
     def _attributes(self, labels: Iterable[Label]) -> defaultdict[int, list[Attribute]]:
         found = defaultdict[int, list[Attribute]](list)
         wanted = select(Attribute).where(Attribute.label_id.in_([label.id for label in labels])).order_by(Attribute.id)
@@ -161,9 +162,9 @@ class Views:
             "id": row.id,
             "name": row.name,
             "project_id": row.project_id,
-            "mode": "annotation" if row.size else "",
-            "owner": self._person(row.owner_id),
-            "assignee": self._person(row.assignee_id),
+            "mode": _mode(row) if row.size else "",
+            "owner": self.person(row.owner_id),
+            "assignee": self.person(row.assignee_id),
             "bug_tracker": row.bug_tracker,
             "created_date": row.created_date,
             "updated_date": row.updated_date,
@@ -194,20 +195,19 @@ class Views:
             "id": row.id,
             "task_id": row.task_id,
             "project_id": task.project_id,
-            "assignee": self._person(row.assignee_id),
+            "assignee": self.person(row.assignee_id),
             "guide_id": None,
             "dimension": "2d",
             "bug_tracker": task.bug_tracker,
-            "status": _job_status(row),
+            "status": job_status(row),
             "stage": row.stage,
             "state": row.state,
-            "mode": "annotation",
+            "mode": _mode(task),
             "frame_count": row.stop_frame - row.start_frame + 1,
             "start_frame": row.start_frame,
             "stop_frame": row.stop_frame,
             "data_chunk_size": task.chunk_size,
-            "data_compressed_chunk_type": "imageset",
-            "data_original_chunk_type": "imageset",
+            **_chunk_types(task),
             "created_date": row.created_date,
             "updated_date": row.updated_date,
             "issues": {"url": f"{self._base}api/issues?job_id={row.id}", "count": 0},
@@ -222,15 +222,16 @@ class Views:
     def _result_url(self, row: Request) -> str | None:
         if row.result_file is None or row.status != FINISHED:
             return None
+        resource = "backup" if row.type.endswith(":backup") else "dataset"
         target_id = {"project": row.project_id, "task": row.task_id, "job": row.job_id}[row.target]
-        return f"{self._base}api/{row.target}s/{target_id}/dataset/download?rq_id={quote(row.id, safe='')}"
+        return f"{self._base}api/{row.target}s/{target_id}/{resource}/download?rq_id={quote(row.id, safe='')}"
 
 
 def data_meta(task: Task, frames: Iterable[Frame]) -> dict[str, Any]:
-    """What is known about frames of a task, given in order."""
+    """What is known about frames of a task, given in order. A video is told as one frame, as in CVAT."""
     frames = list(frames)
     return {
-        "chapters": None,
+        "chapters": None if task.video is None else [],
         "chunks_updated_date": task.data_date,
         "chunk_size": task.chunk_size or None,
         "size": len(frames),
@@ -242,11 +243,11 @@ def data_meta(task: Task, frames: Iterable[Frame]) -> dict[str, Any]:
             {
                 "width": frame.width,
                 "height": frame.height,
-                "name": frame.name,
+                "name": frame.name if task.video is None else task.video,
                 "related_files": 0,
                 "has_related_context": False,
             }
-            for frame in frames
+            for frame in (frames if task.video is None else frames[:1])
         ],
         "deleted_frames": [frame.number for frame in frames if frame.deleted],
         "included_frames": None,
@@ -279,12 +280,22 @@ def _label(row: Label, attributes: Iterable[Attribute]) -> dict[str, Any]:
 def _task_data(row: Task) -> dict[str, Any]:
     return {
         "data_chunk_size": row.chunk_size,
-        "data_original_chunk_type": "imageset",
-        "data_compressed_chunk_type": "imageset",
+        **_chunk_types(row),
         "data_cloud_storage_id": None,
         "size": row.size,
         "image_quality": row.image_quality,
         "data": row.id,
+    }
+
+
+def _mode(row: Task) -> str:
+    return "annotation" if row.video is None else "interpolation"
+
+
+def _chunk_types(row: Task) -> dict[str, str]:
+    return {
+        "data_original_chunk_type": "imageset" if row.video is None else "video",
+        "data_compressed_chunk_type": "imageset" if row.video is None or row.zip_chunks else "video",
     }
 
 
@@ -294,7 +305,8 @@ def _task_status(jobs: int, in_validation: int, accepted: int) -> str:
     return "completed" if accepted == jobs else "validation"
 
 
-def _job_status(row: Job) -> str:
+def job_status(row: Job) -> str:
+    """Stage and state in one word."""
     if row.stage == "annotation":
         return "annotation"
     return "completed" if (row.stage, row.state) == ("acceptance", "completed") else "validation"

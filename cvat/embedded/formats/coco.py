@@ -1,57 +1,81 @@
-"""CVAT's "COCO 1.0": boxes, polygons, ellipses and masks of a task as COCO instances. Boxes are xywh, in pixels.
+"""CVAT's "COCO 1.0": boxes, polygons, ellipses and masks as COCO instances. Boxes are xywh, in pixels.
 
-Tags, points and lines have no place in it and are lost, as in CVAT. Format: https://cocodataset.org/#format-data
+Shapes of one group are one instance, and ellipses are masks, as in CVAT. Tags, points, lines, cuboids and skeletons
+have no place in it and are lost. Format: https://cocodataset.org/#format-data
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import count
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import count, groupby
 from typing import Any
 
 import orjson
 
-from cvat.embedded.formats.dataset import Dataset, DatasetFrame, LabelSpec, attribute_values
+from cvat.embedded.formats.dataset import Dataset, DatasetFrame, Seen, named_values
+from cvat.embedded.labeled import Shape
+from cvat.embedded.specs import LabelSpec
+from datasets.geometry import clip_polygon, extent
 
-#: An ellipse is written as a polygon with this many corners.
-_ELLIPSE_CORNERS = 72
-
-
-def annotation_file(dataset: Dataset) -> tuple[str, bytes]:
-    """Name and content of the file of annotations."""
-    return f"annotations/instances_{dataset.subset}.json", orjson.dumps(to_coco(dataset))
+_KINDS = ("rectangle", "polygon", "ellipse", "mask")
+_DIGITS = 2
 
 
-def image_name(dataset: Dataset, frame: DatasetFrame) -> str:
+def annotation_files(dataset: Dataset) -> Iterator[tuple[str, bytes]]:
+    """Name and content of the file of each subset."""
+    for subset, frames in dataset.by_subset().items():
+        yield f"annotations/instances_{subset}.json", orjson.dumps(to_coco(frames, dataset.labels))
+
+
+def image_name(frame: DatasetFrame) -> str:
     """Where an image lies in the archive."""
-    return f"images/{dataset.subset}/{frame.name}"
+    return f"images/{frame.subset}/{frame.file_name}"
 
 
-def to_coco(dataset: Dataset) -> dict[str, Any]:
-    """The annotations: categories are all labels, images all frames, both numbered from 1 in their order."""
-    categories = {label_id: number for number, label_id in enumerate(dataset.labels, 1)}
-    ids = count(1)
+def to_coco(frames: Sequence[DatasetFrame], labels: Mapping[int, LabelSpec]) -> dict[str, Any]:
+    """Frames as COCO: categories are all labels, images all frames, both numbered from 1 in their order."""
+    return {**header(frames, labels), "annotations": list(_annotations(frames, labels))}
+
+
+def header(frames: Sequence[DatasetFrame], labels: Mapping[int, LabelSpec]) -> dict[str, Any]:
+    """All of a COCO file but its annotations."""
+    nobody = dict.fromkeys(("contributor", "date_created", "description", "url", "version", "year"), "")
     return {
         "licenses": [{"name": "", "id": 0, "url": ""}],
-        "info": {
-            "contributor": "",
-            "date_created": "",
-            "description": "",
-            "url": "",
-            "version": "",
-            "year": "",
-        },
+        "info": nobody,
         "categories": [
-            {"id": number, "name": dataset.labels[label_id].name, "supercategory": ""}
-            for label_id, number in categories.items()
+            {"id": number, "name": label.name, "supercategory": ""} for number, label in enumerate(labels.values(), 1)
         ],
-        "images": [_image(number, frame) for number, frame in enumerate(dataset.frames, 1)],
-        "annotations": [
-            {"id": next(ids), "image_id": number, "category_id": categories[shape["label_id"]], **told}
-            for number, frame in enumerate(dataset.frames, 1)
-            for shape in frame.shapes
-            for told in _instance(shape, frame, dataset.labels[shape["label_id"]])
-        ],
+        "images": [_image(number, frame) for number, frame in enumerate(frames, 1)],
     }
+
+
+def coco_attributes(seen: Seen, label: LabelSpec) -> dict[str, Any]:
+    """The attributes of a shape as CVAT writes them, its own fields among them."""
+    shape = seen.shape
+    values = named_values(label, shape.attributes)
+    kinds = {spec.name: spec.input_type for spec in label.attributes.values()}
+    told: dict[str, Any] = {name: _typed(kinds[name], value) for name, value in values.items()}
+    told["occluded"] = shape.occluded
+    if shape.type == "rectangle":
+        told["rotation"] = shape.rotation
+    if seen.track is not None:
+        told |= {"track_id": seen.track, "keyframe": seen.is_key}
+    return told
+
+
+def _typed(input_type: str, value: str) -> Any:
+    """A value as the truth value or number that its attribute wants, where it is one."""
+    if input_type == "checkbox":
+        return value.lower() == "true"
+    return _number(value) if input_type == "number" else value
+
+
+def _number(value: str) -> float | str:
+    try:
+        number = float(value)
+    except ValueError:
+        return value
+    return number if math.isfinite(number) else value
 
 
 def _image(number: int, frame: DatasetFrame) -> dict[str, Any]:
@@ -59,7 +83,7 @@ def _image(number: int, frame: DatasetFrame) -> dict[str, Any]:
         "id": number,
         "width": frame.width,
         "height": frame.height,
-        "file_name": frame.name,
+        "file_name": frame.file_name,
         "license": 0,
         "flickr_url": "",
         "coco_url": "",
@@ -67,90 +91,88 @@ def _image(number: int, frame: DatasetFrame) -> dict[str, Any]:
     }
 
 
-def _instance(shape: Mapping[str, Any], frame: DatasetFrame, label: LabelSpec) -> Iterator[dict[str, Any]]:
-    geometry = _geometry(shape, frame)
-    if geometry is None:
-        return
-    attributes: dict[str, Any] = {name: _typed(*value) for name, value in attribute_values(label, shape).items()}
-    told = {**geometry, **({"score": attributes.pop("score")} if "score" in attributes else {})}
-    attributes["occluded"] = shape["occluded"]
-    if shape["type"] == "rectangle":
-        attributes["rotation"] = shape["rotation"]
-    yield {**told, "attributes": attributes}
+def _annotations(frames: Sequence[DatasetFrame], labels: Mapping[int, LabelSpec]) -> Iterator[dict[str, Any]]:
+    categories = {label_id: number for number, label_id in enumerate(labels, 1)}
+    ids = count(1)
+    for number, frame in enumerate(frames, 1):
+        for instance in _instances(frame.shapes):
+            leader = max(instance, key=lambda seen: _box_area(seen.shape))
+            attributes = coco_attributes(leader, labels[leader.shape.label_id])
+            score = _number(str(attributes.get("score")))
+            if isinstance(score, float):
+                del attributes["score"]
+            yield {
+                "id": next(ids),
+                "image_id": number,
+                "category_id": categories[leader.shape.label_id],
+                **_geometry([seen.shape for seen in instance], frame),
+                **({"score": score} if isinstance(score, float) else {}),
+                "attributes": attributes,
+            }
 
 
-def _geometry(shape: Mapping[str, Any], frame: DatasetFrame) -> dict[str, Any] | None:
-    points = shape["points"]
-    match shape["type"]:
-        case "rectangle":
-            left, top, right, bottom = points
-            box = [left, top, right - left, bottom - top]
-            return {"segmentation": [], "area": box[2] * box[3], "bbox": box, "iscrowd": 0}
-        case "polygon":
-            return _polygon(points)
-        case "ellipse":
-            return _polygon(ellipse_polygon(points, rotation=shape["rotation"]))
-        case "mask":
-            return _mask(points, frame)
-    return None
+def _instances(shapes: Iterable[Seen]) -> Iterator[list[Seen]]:
+    """Shapes of a group together, the others alone."""
+    kept = sorted((seen for seen in shapes if seen.shape.type in _KINDS), key=lambda seen: seen.shape.group or 0)
+    for group, members in groupby(kept, key=lambda seen: seen.shape.group or 0):
+        if group:
+            yield list(members)
+        else:
+            yield from ([member] for member in members)
 
 
-def _polygon(points: Sequence[float]) -> dict[str, Any]:
-    xs, ys = points[::2], points[1::2]
-    box = [min(xs), min(ys), max(xs) - min(xs), max(ys) - min(ys)]
-    return {"segmentation": [list(points)], "area": polygon_area(points), "bbox": box, "iscrowd": 0}
+def _geometry(shapes: Sequence[Shape], frame: DatasetFrame) -> dict[str, Any]:
+    polygons = [shape.points for shape in shapes if shape.type == "polygon"]
+    if any(shape.type in ("mask", "ellipse") for shape in shapes):
+        return _as_mask(shapes, frame)
+    left, top, right, bottom = extent([value for shape in shapes for value in shape.points])
+    area = _covered(polygons, frame).area if polygons else (right - left) * (bottom - top)
+    return _told(polygons, area, (left, top, right - left, bottom - top), is_crowd=False)
 
 
-def polygon_area(points: Sequence[float]) -> float:
-    """The area of a polygon x, y, x, y, ... by the shoelace formula."""
-    xs, ys = points[::2], points[1::2]
-    following = zip([*xs[1:], xs[0]], [*ys[1:], ys[0]], strict=True)
-    return abs(sum(x * y2 - x2 * y for x, y, (x2, y2) in zip(xs, ys, following, strict=True))) / 2
-
-
-def ellipse_polygon(points: Sequence[float], *, rotation: float) -> list[float]:
-    """An ellipse (middle, right edge, top edge; `rotation` in degrees, clockwise on the screen) as a polygon."""
-    cx, cy, right, top = points
-    turn = math.radians(rotation)
-    corners = []
-    for angle in (2 * math.pi * number / _ELLIPSE_CORNERS for number in range(_ELLIPSE_CORNERS)):
-        x, y = (right - cx) * math.cos(angle), (cy - top) * math.sin(angle)
-        corners += [
-            cx + x * math.cos(turn) - y * math.sin(turn),
-            cy + x * math.sin(turn) + y * math.cos(turn),
-        ]
-    return corners
-
-
-def _mask(points: Sequence[float], frame: DatasetFrame) -> dict[str, Any]:
-    """CVAT's mask (run lengths by row in a box, both corners included) as COCO's (by column in the image)."""
+def _as_mask(shapes: Sequence[Shape], frame: DatasetFrame) -> dict[str, Any]:
     import numpy as np
 
-    *runs, left, top, right, bottom = (round(number) for number in points)
-    width, height = right - left + 1, bottom - top + 1
-    bits = np.repeat(np.arange(len(runs)) % 2 == 1, runs)
+    from cvat.embedded.formats.masks import coco_rle, draw_ellipse, pixels_of
+
+    size = {"height": frame.height, "width": frame.width}
     image = np.zeros((frame.height, frame.width), dtype=bool)
-    image[top : bottom + 1, left : right + 1] = bits.reshape(height, width)
-    columns = image.ravel(order="F")
-    changes = np.flatnonzero(columns[1:] != columns[:-1]) + 1
-    counts = np.diff([0, *changes.tolist(), columns.size]).tolist()
-    return {
-        "segmentation": {
-            "counts": [0, *counts] if columns[0] else counts,
-            "size": [frame.height, frame.width],
-        },
-        "area": int(bits.sum()),
-        "bbox": [left, top, width, height],
-        "iscrowd": 1,
-    }
+    for shape in shapes:
+        if shape.type == "mask":
+            image |= pixels_of(shape.points, **size)
+        elif shape.type == "ellipse":
+            image |= draw_ellipse(shape, **size)
+        elif shape.type == "polygon":
+            image |= _covered([shape.points], frame).pixels.astype(bool)
+    rows, columns = (np.flatnonzero(image.any(axis=axis)) for axis in (1, 0))
+    if not len(rows):
+        return _told(coco_rle(image), 0, (0, 0, 0, 0), is_crowd=True)
+    box = (columns[0], rows[0], columns[-1] - columns[0] + 1, rows[-1] - rows[0] + 1)
+    return _told(coco_rle(image), int(image.sum()), [float(value) for value in box], is_crowd=True)
 
 
-def _typed(input_type: str, value: str) -> Any:
-    if input_type == "checkbox":
-        return value == "true"
-    if input_type == "number":
-        try:
-            return float(value)
-        except ValueError:
-            return value
-    return value
+def _told(segmentation: Any, area: float, box: Sequence[float], *, is_crowd: bool) -> dict[str, Any]:
+    rounded = [round(value, _DIGITS) for value in box]
+    return {"segmentation": segmentation, "area": float(area), "bbox": rounded, "iscrowd": int(is_crowd)}
+
+
+def _covered(polygons: Sequence[Sequence[float]], frame: DatasetFrame) -> Any:
+    """The pixels that polygons cover, as a mask: its area is the one that COCO's own tools tell."""
+    import numpy as np
+    from pycocotools import mask
+
+    from datasets.rle import Mask, parse_mask
+
+    inside = [clip_polygon(tuple(points), frame.width, frame.height) for points in polygons]
+    kept = [list(points) for points in inside if points]
+    if not kept:
+        return Mask(frame.height, frame.width, np.array([frame.height * frame.width]))
+    merged = mask.merge(mask.frPyObjects(kept, frame.height, frame.width))
+    return parse_mask({"size": list(merged["size"]), "counts": merged["counts"].decode()})
+
+
+def _box_area(shape: Shape) -> float:
+    if shape.type == "mask":
+        return float(sum(shape.points[1:-4:2]))
+    left, top, right, bottom = extent(shape.points)
+    return (right - left) * (bottom - top)

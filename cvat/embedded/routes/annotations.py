@@ -1,8 +1,9 @@
 """Annotations of tasks and jobs."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Depends, Request, Response
+from fastapi.concurrency import run_in_threadpool
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -15,9 +16,9 @@ from cvat.embedded.annotations import (
     replace_annotations,
     update_annotations,
 )
-from cvat.embedded.bodies import LabeledData
 from cvat.embedded.errors import BadRequest
 from cvat.embedded.http import Caller, Id, Reply
+from cvat.embedded.labeled import LabeledData, decode, encode
 from cvat.embedded.rows import find_job, find_task
 from cvat.embedded.tables import Job
 
@@ -25,40 +26,55 @@ router = APIRouter()
 
 Kind = Literal["tasks", "jobs"]
 
+
+async def _sent(request: Request) -> LabeledData:
+    return await run_in_threadpool(decode, await request.body())
+
+
+Sent = Annotated[LabeledData, Depends(_sent)]
+
 _ACTIONS = {"create": create_annotations, "update": update_annotations, "delete": delete_annotations}
 
 
 @router.get("/{kind}/{target_id}/annotations")
+@router.get("/{kind}/{target_id}/annotations/")
 def retrieve_annotations(kind: Kind, target_id: Id, call: Caller) -> Reply:
     """All there are."""
     with call.database.reading() as session:
-        return Reply(read_annotations(session, _scope(session, kind, target_id)))
+        return Reply(encode(read_annotations(session, _scope(session, kind, target_id))))
 
 
 @router.put("/{kind}/{target_id}/annotations")
-def put_annotations(kind: Kind, target_id: Id, body: LabeledData, call: Caller) -> Reply:
+@router.put("/{kind}/{target_id}/annotations/")
+def put_annotations(kind: Kind, target_id: Id, body: Sent, call: Caller) -> Reply:
     """Replace all there are."""
-    with call.database.writing() as session:
+    with call.changing(**_named(kind, target_id)) as session:
         told = replace_annotations(session, _scope(session, kind, target_id), body)
-    return Reply(told)
+    return Reply(encode(told))
 
 
 @router.patch("/{kind}/{target_id}/annotations")
+@router.patch("/{kind}/{target_id}/annotations/")
 def patch_annotations(
-    kind: Kind, target_id: Id, action: Literal["create", "update", "delete"], body: LabeledData, call: Caller
+    kind: Kind, target_id: Id, action: Literal["create", "update", "delete"], body: Sent, call: Caller
 ) -> Reply:
     """Add some, change some or delete some."""
-    with call.database.writing() as session:
+    with call.changing(**_named(kind, target_id)) as session:
         told = _ACTIONS[action](session, _scope(session, kind, target_id), body)
-    return Reply(told)
+    return Reply(encode(told))
 
 
 @router.delete("/{kind}/{target_id}/annotations")
+@router.delete("/{kind}/{target_id}/annotations/")
 def destroy_annotations(kind: Kind, target_id: Id, call: Caller) -> Response:
     """Delete all there are."""
-    with call.database.writing() as session:
+    with call.changing(**_named(kind, target_id)) as session:
         remove_annotations(session, _scope(session, kind, target_id))
     return Response(status_code=204)
+
+
+def _named(kind: Kind, target_id: int) -> dict[str, int]:
+    return {"task_id" if kind == "tasks" else "job_id": target_id}
 
 
 def _scope(session: Session, kind: Kind, target_id: int) -> Scope:

@@ -8,10 +8,11 @@ from sqlalchemy.orm import Session
 
 from cvat.embedded.bodies import MetaPatch
 from cvat.embedded.database import timestamp
-from cvat.embedded.errors import BadRequest
-from cvat.embedded.frames import chunk_response, frame_response, quality_of
+from cvat.embedded.errors import BadRequest, NotFound
+from cvat.embedded.frames import chunk_response, frame_response, quality_of, read_frames
 from cvat.embedded.http import Call, Caller, Id, Reply
-from cvat.embedded.rows import find_job, find_task
+from cvat.embedded.images import thumbnail
+from cvat.embedded.rows import find_job, find_project, find_task
 from cvat.embedded.tables import Frame, Task
 from cvat.embedded.views import data_meta
 
@@ -19,6 +20,7 @@ router = APIRouter()
 
 Kind = Annotated[Literal["frame", "chunk"], Query(alias="type")]
 Quality = Annotated[Literal["original", "compressed"], Query()]
+Place = Literal["tasks", "jobs", "projects"]
 Number = Annotated[int | None, Query(ge=0, lt=2**31)]
 
 
@@ -92,6 +94,28 @@ def retrieve_job_data(
         return _chunk(session, call, task, range(first, min(first + task.chunk_size, job.stop_frame + 1)), quality)
 
 
+@router.get("/{place}/{target_id}/preview")
+def retrieve_preview(place: Place, target_id: Id, call: Caller) -> Response:
+    """The first frame, small; of a project that of its first task."""
+    with call.database.reading() as session:
+        task, number = _first_frame(session, place, target_id)
+        frame = session.get(Frame, (task.id, number)) if task is not None else None
+    if task is None or frame is None:
+        raise NotFound("Preview")
+    (content,) = read_frames(call.context.store, task, [frame], quality=None)
+    return Response(thumbnail(content), media_type="image/jpeg")
+
+
+def _first_frame(session: Session, place: Place, target_id: int) -> tuple[Task | None, int]:
+    if place == "projects":
+        wanted = select(Task).where(Task.project_id == find_project(session, target_id).id, Task.size > 0)
+        return session.scalars(wanted.order_by(Task.id)).first(), 0
+    if place == "jobs":
+        job = find_job(session, target_id)
+        return find_task(session, job.task_id), job.start_frame
+    return find_task(session, target_id), 0
+
+
 def _frames(session: Session, task_id: int, first: int = 0, last: int | None = None) -> list[Frame]:
     wanted = select(Frame).where(Frame.task_id == task_id, Frame.number >= first).order_by(Frame.number)
     return list(session.scalars(wanted if last is None else wanted.where(Frame.number <= last)))
@@ -111,11 +135,11 @@ def _frame(session: Session, call: Call, task: Task, number: int | None, frames:
     if number not in frames:
         raise BadRequest([f"There is no frame {number} here; give a number from {frames.start} to {frames.stop - 1}."])
     frame = session.get_one(Frame, (task.id, number))
-    return frame_response(call.context.store, frame, quality=quality_of(task, quality))
+    return frame_response(call.context.store, task, frame, quality=quality_of(task, quality))
 
 
 def _chunk(session: Session, call: Call, task: Task, frames: range, quality: str) -> Response:
     if not frames:
         raise BadRequest(["There is no chunk of this number here."])
     rows = _frames(session, task.id, frames.start, frames.stop - 1)
-    return chunk_response(call.context.store, rows, quality=quality_of(task, quality))
+    return chunk_response(call.context.store, task, rows, quality=quality_of(task, quality))

@@ -69,7 +69,7 @@ def retrieve_project(project_id: Id, call: Caller) -> Reply:
 @router.patch("/projects/{project_id}")
 def update_project(project_id: Id, body: ProjectPatch, call: Caller) -> Reply:
     """Change a project or its labels; only what is sent changes."""
-    with call.database.writing() as session:
+    with call.changing(project_id=project_id) as session:
         project = find_project(session, project_id)
         change_fields(session, project, body)
         change_labels(session, project, body.labels)
@@ -80,7 +80,7 @@ def update_project(project_id: Id, body: ProjectPatch, call: Caller) -> Reply:
 @router.delete("/projects/{project_id}")
 def delete_project(project_id: Id, call: Caller) -> Response:
     """Delete a project with its tasks."""
-    with call.database.writing() as session:
+    with call.changing(project_id=project_id) as session:
         project = find_project(session, project_id)
         tasks = list(session.scalars(select(Task.id).where(Task.project_id == project_id)))
         session.delete(project)

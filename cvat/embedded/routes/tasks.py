@@ -63,7 +63,7 @@ def list_tasks(request: Request, call: Caller) -> Reply:
 def create_task(body: TaskBody, call: Caller) -> Reply:
     """A new task, still without images."""
     now = timestamp()
-    with call.database.writing() as session:
+    with call.changing(project_id=body.project_id) as session:
         _check_project(session, body)
         check_user(session, body.assignee_id, "assignee_id")
         task = Task(
@@ -90,7 +90,7 @@ def retrieve_task(task_id: Id, call: Caller) -> Reply:
 @router.patch("/tasks/{task_id}")
 def update_task(task_id: Id, body: TaskPatch, call: Caller) -> Reply:
     """Change a task, or the labels of one without a project; only what is sent changes."""
-    with call.database.writing() as session:
+    with call.changing(task_id=task_id) as session:
         task = find_task(session, task_id)
         if body.labels and task.project_id:
             raise BadRequest({"labels": [_NO_LABELS_OF_ITS_OWN]})
@@ -103,7 +103,7 @@ def update_task(task_id: Id, body: TaskPatch, call: Caller) -> Reply:
 @router.delete("/tasks/{task_id}")
 def delete_task(task_id: Id, call: Caller) -> Response:
     """Delete a task with its images and annotations."""
-    with call.database.writing() as session:
+    with call.changing(task_id=task_id) as session:
         session.delete(find_task(session, task_id))
     call.context.store.remove_tasks([task_id])
     return Response(status_code=204)
@@ -127,7 +127,7 @@ def retrieve_job(job_id: Id, call: Caller) -> Reply:
 @router.patch("/jobs/{job_id}")
 def update_job(job_id: Id, body: JobPatch, call: Caller) -> Reply:
     """Assign a job or move it on. A stage without a state begins anew, as in CVAT."""
-    with call.database.writing() as session:
+    with call.changing(job_id=job_id) as session:
         job = find_job(session, job_id)
         now = timestamp()
         if "assignee" in body.model_fields_set and body.assignee != job.assignee_id:

@@ -44,8 +44,11 @@ def about(request: Request) -> Reply:
 @router.post("/auth/login")
 def log_in(request: Request, credentials: Credentials) -> Response:
     """Check a password; give a key for the Authorization header, and cookies."""
-    with context_of(request).database.writing() as session:
-        user = find_user(session, credentials.username, credentials.password)
+    database = context_of(request).database
+    with database.reading() as session:
+        user_id = find_user(session, credentials.username, credentials.password).id
+    with database.writing() as session:
+        user = session.get_one(User, user_id)
         user.last_login = timestamp()
         key, cookie = issue_token(session, user, KEY), issue_token(session, user, SESSION)
     reply = Reply({"key": key})

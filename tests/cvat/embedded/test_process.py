@@ -3,8 +3,10 @@
 import os
 import re
 import socket
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 
 ENVIRONMENT = {**os.environ, "CARLOOP_CVAT_USER": "a", "CARLOOP_CVAT_PASSWORD": "b"}
 
@@ -46,6 +48,14 @@ def test_a_data_folder_of_something_else_is_told_in_one_sentence(tmp_path):
     assert_one_sentence(run("--data", tmp_path), "cvat.sqlite3", "cannot be opened")
 
 
+def test_data_of_another_version_is_told_in_one_sentence_and_left_alone(tmp_path):
+    with closing(sqlite3.connect(tmp_path / "cvat.sqlite3")) as other:
+        other.execute("PRAGMA user_version = 1")
+    assert_one_sentence(run("--data", tmp_path), "cvat.sqlite3", "version 1", "--data")
+    with closing(sqlite3.connect(tmp_path / "cvat.sqlite3")) as other:
+        assert other.execute("SELECT count(*) FROM sqlite_master").fetchone() == (0,)
+
+
 def test_a_missing_password_is_told_in_one_sentence(tmp_path):
     environment = {"PATH": ""}
     assert_one_sentence(run("--data", tmp_path, environment=environment), "CARLOOP_CVAT_PASSWORD")
@@ -75,8 +85,12 @@ def test_what_was_stored_is_there_after_a_restart(cvat_server, api, jpeg):
     shape = {"type": "rectangle", "frame": 0, "label_id": api.label_ids(project_id)["dent"], "points": [1, 2, 3.5, 4]}
     api.call("PUT", f"tasks/{task_id}/annotations", json={"shapes": [shape]})
     before = api.call("GET", f"tasks/{task_id}/annotations")
+    secret = cvat_server.data_dir / "secret"
+    assert secret.stat().st_mode & 0o077 == 0
+    key = secret.read_bytes()
     assert cvat_server.stop() == 0  # SIGTERM ends it in order
     cvat_server.restart()
     assert api.call("GET", f"tasks/{task_id}/annotations") == before  # the same token still works, too
+    assert secret.read_bytes() == key
     frame = api.session.get(f"{cvat_server.url}/api/tasks/{task_id}/data?type=frame&number=0&quality=original")
     assert frame.content == jpeg(3)
