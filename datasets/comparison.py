@@ -1,40 +1,32 @@
 """What a person did to each pre-label: accepted, moved, reclassed, deleted; and what they added.
 
-Objects are matched by CVAT's shape id first, then one to one by best IoU of at least 0.5 (Hungarian). Boxes are
-xyxy in pixels. Tags have no place, so they are matched by being on the same image. Accepted is a box of the same class
-and attributes with no corner moved by more than 1 px; with other attributes it counts as moved.
+Objects are matched by CVAT's shape id first, then one to one by best likeness of at least 0.5 (Hungarian), among those
+of one family of kinds; `datasets.likeness` tells what that is for each kind, IoU for all that cover something. Tags
+have no place, so they are matched by being on the same image, the same class first.
+
+Accepted is an object of the same class, kind and attributes (occluded is one) with no corner moved by more than 1 px,
+as many points, and turned by at most 1 degree. What differs in one of these but the class counts as moved.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
+from msgspec import Struct
+
+from datasets.labelled import LabelledObject
+from datasets.likeness import alike_pairs, family, is_unmoved, likeness
 
 Verdict = Literal["accepted", "moved", "reclassed", "deleted", "added"]
-BboxXyxy = tuple[float, float, float, float]
 VERDICTS: tuple[Verdict, ...] = ("accepted", "moved", "reclassed", "deleted", "added")
 
 MIN_IOU = 0.5
-MAX_CORNER_SHIFT = 1.0
+CLASS_BONUS = 1e-6
 
 
-@dataclass(frozen=True, slots=True)
-class LabelledObject:
-    """A box or (without `bbox_xyxy`) a tag on one image, as CVAT has it; `score` is a prediction's."""
-
-    category: str
-    bbox_xyxy: BboxXyxy | None = None
-    shape_id: int | None = None
-    score: float | None = None
-    attributes: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Fate:
-    """What became of one object; `iou` is None where nothing matched and for tags."""
+class Fate(Struct, frozen=True, gc=False):
+    """What became of one object; `iou` is the likeness, None where nothing matched and for tags."""
 
     verdict: Verdict
     before: LabelledObject | None
@@ -42,63 +34,100 @@ class Fate:
     iou: float | None = None
 
 
-def iou_matrix(one: Sequence[BboxXyxy], other: Sequence[BboxXyxy]) -> NDArray[np.float64]:
-    """Pairwise IoU of N and M xyxy pixel boxes: (N, M) in [0, 1]."""
-    a, b = np.asarray(one, float).reshape(-1, 1, 4), np.asarray(other, float).reshape(1, -1, 4)
-    size = np.clip(np.minimum(a[..., 2:], b[..., 2:]) - np.maximum(a[..., :2], b[..., :2]), 0, None)
-    overlap = size.prod(-1)
-    union = (a[..., 2:] - a[..., :2]).prod(-1) + (b[..., 2:] - b[..., :2]).prod(-1) - overlap
-    iou: NDArray[np.float64] = np.divide(overlap, union, out=np.zeros_like(overlap), where=union > 0)
-    return iou
+def compare(before: Sequence[LabelledObject], after: Sequence[LabelledObject]) -> list[Fate]:
+    """The fate of every pre-label of one image, then what was added to it."""
+    match_of = _match_by_id(before, after)
+    if len(match_of) < min(len(before), len(after)):
+        match_of |= _match_the_rest(before, after, match_of)
+    fates = [
+        _fate(labelled, after[match_of[place]]) if place in match_of else Fate("deleted", labelled, None)
+        for place, labelled in enumerate(before)
+    ]
+    if len(match_of) < len(after):
+        found = set(match_of.values())
+        fates += [Fate("added", None, labelled) for place, labelled in enumerate(after) if place not in found]
+    return fates
 
 
 def match_boxes(
-    one: Sequence[LabelledObject], other: Sequence[LabelledObject], *, class_bonus: float = 1e-6
+    one: Sequence[LabelledObject], other: Sequence[LabelledObject], *, class_bonus: float = CLASS_BONUS
 ) -> list[tuple[LabelledObject, LabelledObject, float]]:
-    """The one-to-one matching of boxes with the greatest total IoU: pairs and their IoU, at least 0.5 each.
+    """The one-to-one matching of shapes with the greatest total likeness: pairs and theirs, at least 0.5 each.
 
     `class_bonus` is added where the classes agree: little to break ties, 1 to match the same class before all else.
+    Tags, and shapes without points, match nothing.
     """
     one, other = ([o for o in objects if o.bbox_xyxy] for objects in (one, other))
-    iou = iou_matrix([o.bbox_xyxy for o in one if o.bbox_xyxy], [o.bbox_xyxy for o in other if o.bbox_xyxy])
-    same_class = np.array([[a.category == b.category for b in other] for a in one], bool).reshape(iou.shape)
-    weight = np.where(iou >= MIN_IOU, iou + class_bonus * same_class, 0)
-    rows, columns = linear_sum_assignment(weight, maximize=True)
-    return [(one[i], other[j], float(iou[i, j])) for i, j in zip(rows, columns, strict=True) if weight[i, j] > 0]
+    return [(one[i], other[j], alike) for i, j, alike in _assign(one, other, class_bonus)]
 
 
-def compare(before: Sequence[LabelledObject], after: Sequence[LabelledObject]) -> list[Fate]:
-    """The fate of every pre-label of one image, then what was added to it."""
-    pairs = _pairs_by_id(before, after)
-    pairs += _pairs_by_place(before, after, taken=pairs)
-    matched = {id(b): (b, a) for b, a in pairs}
-    found = {id(a) for _, a in pairs}
-    fates = [_fate(*matched[id(b)]) if id(b) in matched else Fate("deleted", b, None) for b in before]
-    return fates + [Fate("added", None, a) for a in after if id(a) not in found]
+def _assign(
+    one: Sequence[LabelledObject], other: Sequence[LabelledObject], class_bonus: float = CLASS_BONUS
+) -> list[tuple[int, int, float]]:
+    pairs = [(i, j, alike) for i, j, alike in alike_pairs(one, other) if alike >= MIN_IOU]
+    if len({i for i, _, _ in pairs}) == len({j for _, j, _ in pairs}) == len(pairs):
+        return pairs  # nobody has a choice
+    from scipy.optimize import linear_sum_assignment  # takes half a second to import
+
+    weight = np.zeros((len(one), len(other)))
+    for i, j, alike in pairs:
+        weight[i, j] = alike + class_bonus * (one[i].category == other[j].category)
+    chosen = set(zip(*(places.tolist() for places in linear_sum_assignment(weight, maximize=True)), strict=True))
+    return [(i, j, alike) for i, j, alike in pairs if (i, j) in chosen]
 
 
-_Pairs = list[tuple[LabelledObject, LabelledObject]]
+_Matches = dict[int, int]
+"""Places in what was before, each with the place in what is there after."""
 
 
-def _pairs_by_id(before: Sequence[LabelledObject], after: Sequence[LabelledObject]) -> _Pairs:
-    by_id = {(a.shape_id, a.bbox_xyxy is None): a for a in after if a.shape_id is not None}
-    keys = [(b, (b.shape_id, b.bbox_xyxy is None)) for b in before]
-    return [(b, by_id.pop(key)) for b, key in keys if key in by_id]
+def _match_by_id(before: Sequence[LabelledObject], after: Sequence[LabelledObject]) -> _Matches:
+    place_of = {(o.shape_id, o.kind == "tag"): place for place, o in enumerate(after) if o.shape_id is not None}
+    keyed = ((place, (o.shape_id, o.kind == "tag")) for place, o in enumerate(before))
+    return {place: place_of.pop(key) for place, key in keyed if key in place_of}
 
 
-def _pairs_by_place(before: Sequence[LabelledObject], after: Sequence[LabelledObject], *, taken: _Pairs) -> _Pairs:
-    done = {id(labelled) for pair in taken for labelled in pair}
-    old, new = ([o for o in objects if id(o) not in done] for objects in (before, after))
-    old_tags, new_tags = ([o for o in objects if o.bbox_xyxy is None] for objects in (old, new))
-    return [(b, a) for b, a, _ in match_boxes(old, new)] + list(zip(old_tags, new_tags, strict=False))
+def _match_the_rest(before: Sequence[LabelledObject], after: Sequence[LabelledObject], matched: _Matches) -> _Matches:
+    found = set(matched.values())
+    old = _by_family((place, o) for place, o in enumerate(before) if place not in matched)
+    new = _by_family((place, o) for place, o in enumerate(after) if place not in found)
+    matches: _Matches = {}
+    for name in old.keys() & new.keys():
+        places, new_places = old[name], new[name]
+        objects, new_objects = [before[place] for place in places], [after[place] for place in new_places]
+        if name == "tag":
+            matches |= {places[i]: new_places[j] for i, j in _pair_tags(objects, new_objects)}
+        else:
+            matches |= {places[i]: new_places[j] for i, j, _ in _assign(objects, new_objects)}
+    return matches
+
+
+def _by_family(placed: Iterable[tuple[int, LabelledObject]]) -> dict[str, list[int]]:
+    """Places by family, of tags and of shapes that have points."""
+    places: dict[str, list[int]] = defaultdict(list)
+    for place, labelled in placed:
+        if labelled.kind == "tag" or labelled.bbox_xyxy:
+            places[family(labelled)].append(place)
+    return places
+
+
+def _pair_tags(one: Sequence[LabelledObject], other: Sequence[LabelledObject]) -> list[tuple[int, int]]:
+    """Tags of the same class, then the others in their order."""
+    left = dict(enumerate(other))
+    pairs = []
+    for i, labelled in enumerate(one):
+        same = next((j for j, candidate in left.items() if candidate.category == labelled.category), None)
+        if same is not None:
+            pairs.append((i, same))
+            del left[same]
+    paired = {i for i, _ in pairs}
+    return pairs + list(zip((i for i in range(len(one)) if i not in paired), left, strict=False))
 
 
 def _fate(before: LabelledObject, after: LabelledObject) -> Fate:
-    if before.bbox_xyxy is None or after.bbox_xyxy is None:
-        return Fate("accepted" if before.category == after.category else "reclassed", before, after)
-    iou = float(iou_matrix([before.bbox_xyxy], [after.bbox_xyxy])[0, 0])
+    if before == after:
+        return Fate("accepted", before, after, None if before.kind == "tag" else 1.0)
+    iou = likeness(before, after) if before.bbox_xyxy and after.bbox_xyxy else None
     if before.category != after.category:
         return Fate("reclassed", before, after, iou)
-    shift = max(abs(a - b) for a, b in zip(before.bbox_xyxy, after.bbox_xyxy, strict=True))
-    untouched = shift <= MAX_CORNER_SHIFT and before.attributes == after.attributes
+    untouched = before.attributes == after.attributes and is_unmoved(before, after)
     return Fate("accepted" if untouched else "moved", before, after, iou)

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from datasets.coco import Annotation, BboxXywh, Dataset, Image
-from datasets.comparison import BboxXyxy, LabelledObject
 from datasets.errors import Unavailable
+from datasets.labelled import BboxXyxy, LabelledObject
 from datasets.ledger import FateRow
 from datasets.store import ImageStore
 

@@ -2,13 +2,16 @@
 
 `annotations.json` is COCO; `conflicts.json`, where there are any, is what its sources disagree about; `manifest.json`,
 written last, has the digest and its version, parents, sources and counts. What counts for the digest is told in
-`datasets.digests`.
+`datasets.digests`. Files may lie beside with what COCO cannot hold: they count too, byte for byte, and the manifest has
+the SHA-256 of each.
 """
 
+import hashlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from operator import attrgetter
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -19,7 +22,7 @@ from datasets.coco import Dataset, read_coco, to_records
 from datasets.collecting import no_cycle_collection
 from datasets.digests import content_digest
 from datasets.errors import BadDataset
-from datasets.files import MANIFEST, is_complete, new_folder, read_json, write_bytes, write_json
+from datasets.files import MANIFEST, digest, is_complete, new_folder, read_json, write_bytes, write_json
 from datasets.merging.conflicts import Conflict
 from datasets.records import CocoFile, read_records, write_records
 from datasets.taxonomy import Category, Taxonomy
@@ -54,21 +57,26 @@ def write_content(
     parents: Sequence[str] = (),
     conflicts: Sequence[Conflict] = (),
     columns: NDArray[np.int64] | None = None,
+    beside: Mapping[str, bytes] = MappingProxyType({}),
 ) -> str:
-    """The same for a dataset as it lies in a file, with what its sources disagree about.
+    """The same for a dataset as it lies in a file, with what its sources disagree about and with files beside it.
 
     `columns` are the content's (`datasets.digests.columns_of`), where they are known already.
     """
+    digests = {name: hashlib.sha256(held).hexdigest() for name, held in beside.items()}
     with no_cycle_collection():
-        name = content_digest(content, columns)
+        name = _whole_digest(content_digest(content, columns), digests)
     if not is_complete(versions / name):
         with new_folder(versions / name) as folder:
             with no_cycle_collection():
                 write_records(content, folder / ANNOTATIONS)
             if conflicts:
                 write_bytes(folder / CONFLICTS, msgspec.json.format(msgspec.json.encode(conflicts), indent=1) + b"\n")
+            for beside_name, held in beside.items():
+                write_bytes(folder / beside_name, held)
             manifest = {"digest": name, "digest_version": DIGEST_VERSION, "parents": sorted(parents), **counts(content)}
-            write_json(folder / MANIFEST, {**manifest, **({"conflicts": len(conflicts)} if conflicts else {})})
+            told = {"conflicts": len(conflicts), "beside": digests}
+            write_json(folder / MANIFEST, {**manifest, **{key: value for key, value in told.items() if value}})
     return name
 
 
@@ -79,9 +87,9 @@ def read_version(versions: Path, name: str, taxonomy: Taxonomy | None = None) ->
         BadDataset: it is absent or incomplete, was changed, or has other classes.
     """
     folder = versions / name
-    read_manifest(versions, name)
+    manifest = read_manifest(versions, name)
     dataset = read_coco(folder / ANNOTATIONS, taxonomy or read_taxonomy(folder))
-    if version_digest(dataset) != name:
+    if _whole_digest(version_digest(dataset), manifest.get("beside", {})) != name:
         raise _changed(folder)
     return dataset
 
@@ -92,16 +100,36 @@ def read_content(folder: Path) -> CocoFile:
     with no_cycle_collection():
         content = read_records(folder / ANNOTATIONS)
         try:
-            digest = content_digest(content)
+            found = content_digest(content)
         except (KeyError, TypeError, ValueError) as error:
             raise BadDataset(f"{folder}/{ANNOTATIONS} is broken: {error}; make the version again") from None
-    if digest != manifest["digest"]:
+    if _whole_digest(found, manifest.get("beside", {})) != manifest["digest"]:
         raise _changed(folder)
     return content
 
 
-def _changed(folder: Path) -> BadDataset:
-    return BadDataset(f"{folder}/{ANNOTATIONS} was changed after it was written; make the version again")
+def read_beside(folder: Path, name: str) -> bytes | None:
+    """A file beside a version's annotations; None where it has none of that name.
+
+    Raises:
+        BadDataset: it is missing or was changed.
+    """
+    expected = read_manifest(folder.parent, folder.name).get("beside", {}).get(name)
+    if expected is None:
+        return None
+    held = (folder / name).read_bytes() if (folder / name).exists() else b""
+    if hashlib.sha256(held).hexdigest() != expected:
+        raise _changed(folder, name)
+    return held
+
+
+def _whole_digest(content: str, beside: Mapping[str, str]) -> str:
+    """The digest of content and of the files beside it, by the digest of each; where there are none, the content's."""
+    return digest([content, sorted(beside.items())]) if beside else content
+
+
+def _changed(folder: Path, name: str = ANNOTATIONS) -> BadDataset:
+    return BadDataset(f"{folder}/{name} was changed after it was written; make the version again")
 
 
 def read_taxonomy(folder: Path) -> Taxonomy:

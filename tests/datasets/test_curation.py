@@ -16,8 +16,9 @@ REVIEW = """
 import io, json, sys
 from pathlib import Path
 from PIL import Image as PillowImage
+from datasets.labelled import LabelledObject
 from datasets.coco import Annotation, Image, Provenance, Tag, make_dataset
-from datasets.comparison import Fate, LabelledObject
+from datasets.comparison import Fate
 from datasets.curation import open_fiftyone, write_review
 from datasets.ledger import FateRow
 from datasets.store import ImageStore

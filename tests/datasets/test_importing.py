@@ -212,6 +212,15 @@ def test_absent_images_are_counted_and_the_first_is_named(
     assert f"names 1 of 2 images that are absent, '7_front.jpg' first; put them into {folder}" in told(folder, taxonomy)
 
 
+def test_a_link_that_leaves_the_folder_is_told(
+    write_folder: Write, coco: dict[str, Any], taxonomy: Taxonomy, tmp_path: Path
+) -> None:
+    folder = write_folder(coco, photographs={"7_front.jpg": None})
+    (tmp_path / "secret.jpg").write_bytes(b"secret")
+    (folder / "7_front.jpg").symlink_to(tmp_path / "secret.jpg")
+    assert f"leads out of the folder, to {tmp_path}/secret.jpg; copy what is there into" in told(folder, taxonomy)
+
+
 @pytest.mark.parametrize("name", ["../secret.jpg", "images/../../secret.jpg", "/etc/passwd"])
 def test_a_name_that_leaves_the_folder_is_told(
     name: str, write_folder: Write, coco: dict[str, Any], taxonomy: Taxonomy, tmp_path: Path

@@ -13,13 +13,15 @@ from msgspec.structs import replace
 from datasets.coco import Annotation, Dataset, Image, Origin, Provenance, Tag, make_dataset, to_records
 from datasets.errors import BadDataset
 from datasets.files import MANIFEST, is_complete, write_json
-from datasets.taxonomy import Category, Taxonomy
+from datasets.taxonomy import DEFAULT_TAXONOMY, Category, Taxonomy
 from datasets.versions import (
     DIGEST_VERSION,
+    read_beside,
     read_content,
     read_manifest,
     read_version,
     version_digest,
+    write_content,
     write_version,
 )
 
@@ -191,3 +193,17 @@ def test_an_unknown_version_is_told_in_one_sentence(taxonomy: Taxonomy, tmp_path
     write_json(tmp_path / "annotations.json", {})
     with pytest.raises(BadDataset, match="is not a complete dataset version"):
         read_version(tmp_path, "0" * 64, taxonomy)
+
+
+def test_files_beside_the_annotations_count_for_the_digest_and_are_checked(tmp_path: Path) -> None:
+    content = to_records(make_dataset(DEFAULT_TAXONOMY, [], []))
+    plain = write_content(content, tmp_path)
+    one, other = (write_content(content, tmp_path, beside={"snapshot.json": held}) for held in (b"{}", b"[]"))
+    assert len({plain, one, other}) == 3
+    assert read_beside(tmp_path / one, "snapshot.json") == b"{}"
+    assert read_beside(tmp_path / plain, "snapshot.json") is None
+    assert read_content(tmp_path / one) == read_content(tmp_path / plain)
+    assert read_version(tmp_path, one).images == ()
+    (tmp_path / one / "snapshot.json").write_bytes(b"changed")
+    with pytest.raises(BadDataset, match=r"snapshot.json was changed"):
+        read_beside(tmp_path / one, "snapshot.json")
