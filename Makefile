@@ -26,7 +26,8 @@ format: $(READY)  ## let ruff tidy the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-soak: $(READY)  ## kill the demo at seeded moments and compare; resumable, takes long
+soak: $(READY)  ## kill the demo, CVAT's client and its server at seeded moments and compare; resumable, takes long
+	$(BIN)/python -m benchmarks.cvat_kills
 	$(BIN)/python -m benchmarks.soak
 
 lock: $(READY)  ## choose newest allowed versions of the dependencies anew

@@ -45,14 +45,14 @@ def read_state(folder: Path) -> dict[str, Any]:
 
 def _task(client: Client, task: Any, images: dict[str, Image]) -> list[Any]:
     frames = read_frames(client, task.id, images)
-    jobs = list_jobs(client, task.id)
+    jobs = list_jobs(client, task_id=task.id)
     objects = [
-        [o.sha256, o.labelled.category, list(o.labelled.bbox_xyxy or ()), o.model or "", o.source]
+        [sha256, o.category, list(o.points), o.model or "", o.source]
         for job in jobs
-        for o in read_objects(client, job.id, frames)
+        for sha256, o in read_objects(client, job.id, frames)
     ]
     title = task.name.partition(" round ")[2]
-    return [title, task.subset, [[str(job.stage), str(job.state)] for job in jobs], sorted(objects)]
+    return [title, task.subset, [[job.stage, job.state] for job in jobs], sorted(objects)]
 
 
 def _models(run: Run) -> dict[str, Any]:

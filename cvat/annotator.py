@@ -5,18 +5,21 @@ and stays as it is. One that overlaps less (from 0.5) is moved onto the object, 
 and, if need be, moved. What matches nothing is deleted, what is missing is drawn. Tags are set right.
 """
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
 
 from cvat_sdk import Client, models
-from cvat_sdk.core.proxies.annotations import AnnotationUpdateAction
+from msgspec.structs import replace
 
-from cvat.client import address
+from cvat.client import address, repeat
 from cvat.errors import told_in_a_sentence
-from cvat.jobs import CvatObject, Frames, is_accepted, list_jobs, read_objects
-from cvat.shapes import changed_request, new_request, patch_of, same_requests
-from datasets.comparison import LabelledObject, match_boxes
+from cvat.jobs import Frames, Job, list_jobs, read_objects
+from cvat.labels import Labels
+from cvat.wire import Action, change_wire, data_of, to_wire
+from datasets.comparison import match_boxes
+from datasets.labelled import LabelledObject
 
 GOOD_ENOUGH_IOU = 0.7
 
@@ -27,73 +30,59 @@ _Pairs = list[tuple[LabelledObject, LabelledObject, float]]
 class Corrections:
     """What has to change on one or more images: objects to rewrite, to remove and to add."""
 
-    update: list[tuple[CvatObject, LabelledObject]] = field(default_factory=list)
-    delete: list[CvatObject] = field(default_factory=list)
-    create: list[tuple[str, LabelledObject]] = field(default_factory=list)
+    update: list[LabelledObject] = field(default_factory=list)
+    delete: list[LabelledObject] = field(default_factory=list)
+    create: list[LabelledObject] = field(default_factory=list)
 
 
-def correct(sha256: str, objects: Sequence[CvatObject], truth: Sequence[LabelledObject]) -> Corrections:
+def correct(drawn: Sequence[LabelledObject], truth: Sequence[LabelledObject]) -> Corrections:
     """The corrections that one image needs. Correcting what was corrected needs none."""
     corrections = Corrections()
-    drawn = {id(o.labelled): o for o in objects}
-    labelled_objects = [o.labelled for o in objects]
-    pairs = match_boxes(labelled_objects, truth, class_bonus=1) + _match_tags(labelled_objects, truth)
+    pairs = match_boxes(drawn, truth, class_bonus=1) + _match_tags(drawn, truth)
     for labelled, t, iou in pairs:
-        wanted = LabelledObject(t.category, labelled.bbox_xyxy if iou >= GOOD_ENOUGH_IOU else t.bbox_xyxy)
-        if (labelled.category, labelled.bbox_xyxy) != (wanted.category, wanted.bbox_xyxy):
-            corrections.update.append((drawn[id(labelled)], wanted))
+        wanted = replace(labelled, category=t.category, points=labelled.points if iou >= GOOD_ENOUGH_IOU else t.points)
+        if wanted != labelled:
+            corrections.update.append(wanted)
     matched = {id(one) for labelled, t, _ in pairs for one in (labelled, t)}
-    corrections.delete += [o for o in objects if id(o.labelled) not in matched]
-    corrections.create += [(sha256, t) for t in truth if id(t) not in matched]
+    corrections.delete += [labelled for labelled in drawn if id(labelled) not in matched]
+    corrections.create += [t for t in truth if id(t) not in matched]
     return corrections
 
 
 def _match_tags(drawn: Sequence[LabelledObject], truth: Sequence[LabelledObject]) -> _Pairs:
-    some, other = ([o for o in objects if o.bbox_xyxy is None] for objects in (drawn, truth))
+    some, other = ([o for o in objects if o.is_tag] for objects in (drawn, truth))
     return [(labelled, t, 1.0) for labelled, t in zip(some, other, strict=False)]
 
 
 def annotate_task(client: Client, frames: Frames, truth: Mapping[str, Sequence[LabelledObject]]) -> int:
     """Correct and accept every job of a task that is not accepted yet; returns how many were."""
-    done = 0
-    for job in list_jobs(client, frames.task_id):
-        if is_accepted(job):
-            continue
-        _annotate_job(client, job, frames, truth)
-        done += 1
-    return done
+    jobs = [job for job in list_jobs(client, task_id=frames.task_id) if not job.is_accepted]
+    for job in jobs:
+        repeat(partial(_annotate_job, client, job, frames, truth))
+    return len(jobs)
 
 
-def _annotate_job(client: Client, job: Any, frames: Frames, truth: Mapping[str, Sequence[LabelledObject]]) -> None:
+def _annotate_job(client: Client, job: Job, frames: Frames, truth: Mapping[str, Sequence[LabelledObject]]) -> None:
     sdk_job = client.jobs.retrieve(job.id)
     with told_in_a_sentence(f"taking up job {job.id}", address(client)):
         sdk_job.update(models.PatchedJobWriteRequest(state="in progress"))
-    by_image: dict[str, list[CvatObject]] = {}
-    for o in read_objects(client, job.id, frames):
-        by_image.setdefault(o.sha256, []).append(o)
-    numbers = range(job.start_frame, job.stop_frame + 1)
-    corrections = [
-        correct(frames.sha256[n], by_image.get(frames.sha256[n], []), truth[frames.sha256[n]]) for n in numbers
-    ]
-    with told_in_a_sentence(f"correcting job {job.id}", address(client)):
-        _apply(sdk_job, corrections, frames)
+    drawn: dict[str, list[LabelledObject]] = defaultdict(list)
+    for sha256, labelled in read_objects(client, job.id, frames):
+        drawn[sha256].append(labelled)
+    corrections = {n: correct(drawn[frames.sha256[n]], truth[frames.sha256[n]]) for n in job.frames}
+    _write_corrections(client, job.id, corrections, frames.labels)
+    with told_in_a_sentence(f"accepting job {job.id}", address(client)):
         sdk_job.update(models.PatchedJobWriteRequest(stage="acceptance", state="completed"))
 
 
-def _apply(sdk_job: Any, corrections: Sequence[Corrections], frames: Frames) -> None:
-    number = {sha256: n for n, sha256 in enumerate(frames.sha256)}
-    updates = [changed_request(o, wanted, frames.labels) for c in corrections for o, wanted in c.update]
-    deletes = same_requests([o for c in corrections for o in c.delete])
-    creates = [
-        new_request(number[sha256], wanted, frames.labels, source="manual", attributes={})
-        for c in corrections
-        for sha256, wanted in c.create
-    ]
+def _write_corrections(client: Client, job_id: int, by_frame: Mapping[int, Corrections], labels: Labels) -> None:
     # Deleting first leaves only matched objects, so that an annotator who is stopped in between matches them again.
-    for requests, action in (
-        (deletes, AnnotationUpdateAction.DELETE),
-        (updates, AnnotationUpdateAction.UPDATE),
-        (creates, AnnotationUpdateAction.CREATE),
-    ):
-        if requests:
-            sdk_job.update_annotations(patch_of(requests), action=action)
+    actions: tuple[Action, ...] = ("delete", "update", "create")
+    for action in actions:
+        body = data_of(
+            to_wire(labelled, frame, labels)
+            for frame, corrections in by_frame.items()
+            for labelled in getattr(corrections, action)
+        )
+        if body:
+            change_wire(client, "jobs", job_id, action, body)

@@ -1,17 +1,95 @@
-"""Jobs as Carloop sees them: whose frames they hold, and which objects are on each."""
+"""Tasks, jobs and frames as CVAT lists them, and which objects are on each frame."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Literal
 
+import msgspec
 from cvat_sdk import Client
+from msgspec import Struct
 
-from cvat.client import address, list_all
-from cvat.errors import CvatConflict, told_in_a_sentence
+from cvat.client import call, read_all
 from cvat.frames import sha256_of_frames
-from cvat.project import CONFIDENCE, MODEL, Labels
+from cvat.labels import Labels, read_labels
+from cvat.wire import objects_of, read_wire, track_from_wire
 from datasets.coco import Image
-from datasets.comparison import LabelledObject
+from datasets.labelled import LabelledObject, Track
+
+Accept = Literal["acceptance", "completed"]
+"""When people are done with a job: completed at stage acceptance, or completed at any stage."""
+
+
+class User(Struct, frozen=True):
+    """Somebody on the server."""
+
+    id: int
+    username: str
+
+
+class Task(Struct, frozen=True):
+    """A task as CVAT lists it; `overlap` is how many frames a job shares with the one before."""
+
+    id: int
+    name: str
+    updated_date: str
+    subset: str = ""
+    overlap: int | None = None
+    mode: str = ""
+    size: int = 0
+
+
+class Job(Struct, frozen=True):
+    """A job as CVAT lists it; its frames are those from `start_frame` to `stop_frame`."""
+
+    id: int
+    task_id: int
+    stage: str
+    state: str
+    start_frame: int
+    stop_frame: int
+    updated_date: str
+    assignee: User | None = None
+
+    @property
+    def is_accepted(self) -> bool:
+        """Whether people are done with it: stage acceptance, state completed."""
+        return self.is_done("acceptance")
+
+    def is_done(self, accept: Accept) -> bool:
+        """Whether people are done with it by this rule."""
+        return self.state == "completed" and accept in ("completed", self.stage)
+
+    @property
+    def is_new(self) -> bool:
+        """Whether nobody has begun it."""
+        return (self.stage, self.state) == ("annotation", "new")
+
+    @property
+    def frames(self) -> range:
+        return range(self.start_frame, self.stop_frame + 1)
+
+
+class FrameInfo(Struct, frozen=True):
+    """A frame as CVAT lists it; `width` and `height` are those of the upright image."""
+
+    name: str
+    width: int
+    height: int
+
+
+class TaskFrames(Struct, frozen=True):
+    """What a task's frames are, by number, and which were deleted. A video is listed as one frame of many."""
+
+    frames: tuple[FrameInfo, ...]
+    deleted_frames: tuple[int, ...] = ()
+    size: int = 0
+
+    def of_each(self) -> tuple[FrameInfo, ...]:
+        """One for each number; a video's are named by their numbers."""
+        if len(self.frames) != 1 or self.size <= 1:
+            return self.frames
+        (video,) = self.frames
+        return tuple(msgspec.structs.replace(video, name=f"{video.name}#{number}") for number in range(self.size))
 
 
 @dataclass(frozen=True)
@@ -25,94 +103,53 @@ class Frames:
 
 
 @dataclass(frozen=True)
-class CvatObject:
-    """An object read from CVAT; `model` is set on what a model drew, `source` is CVAT's word for who drew it."""
-
-    sha256: str
-    labelled: LabelledObject
-    source: str
-    model: str | None
-    raw: Any
-
-
-@dataclass(frozen=True)
 class PulledJob:
-    """An accepted job: the images it covers (without deleted frames) and the objects on them."""
+    """A job's content: the images it covers (without deleted frames), the objects on them by SHA-256, and tracks."""
 
     job_id: int
     sha256s: Sequence[str]
-    objects: Sequence[CvatObject]
+    objects: Sequence[tuple[str, LabelledObject]]
+    tracks: Sequence[Track] = ()
+
+
+def read_task_frames(client: Client, task_id: int) -> TaskFrames:
+    """The frames of a task. Raises CvatError."""
+    return msgspec.json.decode(call(client, "GET", f"/api/tasks/{task_id}/data/meta"), type=TaskFrames)
 
 
 def read_frames(client: Client, task_id: int, images: Mapping[str, Image]) -> Frames:
     """The frames of a task, each told by content. Raises CvatConflict where one is unknown."""
-    with told_in_a_sentence(f"reading the frames of task {task_id}", address(client)):
-        task = client.tasks.retrieve(task_id)
-        meta = task.get_meta()
-        labels = Labels(task.get_labels())
-    sha256 = sha256_of_frames([frame.name for frame in meta.frames], images)
-    return Frames(task_id, sha256, frozenset(meta.deleted_frames), labels)
+    found = read_task_frames(client, task_id)
+    sha256 = sha256_of_frames([frame.name for frame in found.frames], images)
+    return Frames(task_id, sha256, frozenset(found.deleted_frames), read_labels(client, "task_id", task_id))
 
 
-def list_jobs(client: Client, task_id: int) -> list[Any]:
-    """A task's annotation jobs, oldest first."""
-    with told_in_a_sentence(f"listing the jobs of task {task_id}", address(client)):
-        return list_all(client.api_client.jobs_api, task_id=task_id, type="annotation")
+def list_tasks(client: Client, project_id: int) -> list[Task]:
+    """The tasks of a project that have images, oldest first."""
+    return [task for task in read_all(client, "/api/tasks", Task, {"project_id": project_id}) if task.size]
 
 
-def read_objects(client: Client, job_id: int, frames: Frames) -> list[CvatObject]:
-    """Every rectangle and tag of a job.
-
-    Raises:
-        CvatConflict: shapes of a kind that this project's labels do not have.
-    """
-    with told_in_a_sentence(f"reading the annotations of job {job_id}", address(client)):
-        annotations = client.jobs.retrieve(job_id).get_annotations()
-    strange = sorted({str(shape.type) for shape in annotations.shapes if str(shape.type) != "rectangle"})
-    if strange or annotations.tracks:
-        raise CvatConflict(
-            f"job {job_id} has shapes that are no rectangles ({', '.join(strange) or 'tracks'}); "
-            "redraw them as rectangles"
-        )
-    return [_read_object(labelled, frames) for labelled in (*annotations.shapes, *annotations.tags)]
+def list_jobs(client: Client, **owner: int) -> list[Job]:
+    """The annotation jobs of a `task_id` or `project_id`, oldest first."""
+    return read_all(client, "/api/jobs", Job, {**owner, "type": "annotation"})
 
 
-def is_accepted(job: Any) -> bool:
-    """Whether people are done with a job: stage acceptance, state completed."""
-    return (str(job.stage), str(job.state)) == ("acceptance", "completed")
+def read_objects(client: Client, job_id: int, frames: Frames) -> list[tuple[str, LabelledObject]]:
+    """Every shape and tag of a job, by the SHA-256 of its image."""
+    content = read_wire(client, "jobs", job_id)
+    return [(frames.sha256[frame], labelled) for frame, labelled in objects_of(content, frames.labels)]
 
 
 def pull_jobs(client: Client, frames: Frames) -> list[PulledJob]:
     """The accepted jobs of a task."""
-    return [_pull_job(client, job, frames) for job in list_jobs(client, frames.task_id) if is_accepted(job)]
+    jobs = list_jobs(client, task_id=frames.task_id)
+    return [_pull_job(client, job, frames) for job in jobs if job.is_accepted]
 
 
-def _pull_job(client: Client, job: Any, frames: Frames) -> PulledJob:
-    numbers = [n for n in range(job.start_frame, job.stop_frame + 1) if n not in frames.deleted]
-    kept = {frames.sha256[n] for n in numbers}
-    objects = [labelled for labelled in read_objects(client, job.id, frames) if labelled.sha256 in kept]
-    return PulledJob(job.id, [frames.sha256[n] for n in numbers], objects)
-
-
-def _read_object(labelled: Any, frames: Frames) -> CvatObject:
-    attributes = frames.labels.attributes_of(labelled)
-    model, confidence = attributes.pop(MODEL, ""), attributes.pop(CONFIDENCE, "")
-    points = getattr(labelled, "points", None)
-    bbox_xyxy = None if points is None else (points[0], points[1], points[2], points[3])
-    if getattr(labelled, "occluded", False):
-        attributes["occluded"] = "true"
-    if getattr(labelled, "rotation", 0):
-        attributes["rotation"] = str(labelled.rotation)
-    return CvatObject(
-        sha256=frames.sha256[labelled.frame],
-        labelled=LabelledObject(
-            category=frames.labels.name_of[labelled.label_id],
-            bbox_xyxy=bbox_xyxy,
-            shape_id=labelled.id,
-            score=float(confidence) if confidence else None,
-            attributes=attributes,
-        ),
-        source=str(labelled.source),
-        model=model or None,
-        raw=labelled,
-    )
+def _pull_job(client: Client, job: Job, frames: Frames) -> PulledJob:
+    content = read_wire(client, "jobs", job.id)
+    sha256s = [frames.sha256[n] for n in job.frames if n not in frames.deleted]
+    kept = set(sha256s)
+    placed = [(frames.sha256[n], labelled) for n, labelled in objects_of(content, frames.labels)]
+    tracks = [track_from_wire(track, frames.labels) for track in content.tracks]
+    return PulledJob(job.id, sha256s, [(sha256, one) for sha256, one in placed if sha256 in kept], tracks)

@@ -4,85 +4,80 @@ A rerun replaces a model's own untouched pre-labels and nothing else; what is al
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import partial
 
 from cvat_sdk import Client
-from cvat_sdk.core.proxies.annotations import AnnotationUpdateAction
+from msgspec.structs import replace
 
-from cvat.client import address
-from cvat.errors import told_in_a_sentence
-from cvat.jobs import CvatObject, Frames, list_jobs, read_objects
-from cvat.project import CONFIDENCE, MODEL
-from cvat.shapes import new_request, patch_of, same_requests
+from cvat.client import repeat
+from cvat.jobs import Frames, list_jobs, read_objects
+from cvat.wire import Action, change_wire, data_of, to_wire
+from datasets.labelled import LabelledObject
 from datasets.ledger import Prelabel
 
-Key = tuple[str, str, str, tuple[float, ...], str]
+Placed = tuple[str, LabelledObject]
+_DECIMALS = 3
 
 
 def write_prelabels(
-    client: Client, frames: Frames, predictions: Sequence[Prelabel], stored: Mapping[int, Sequence[Prelabel]]
+    client: Client,
+    frames: Frames,
+    predictions: Sequence[Prelabel],
+    stored: Mapping[int, Sequence[Prelabel]],
+    *,
+    controls: Collection[int] = (),
+    probed: Collection[str] = (),
 ) -> dict[int, list[Prelabel]]:
     """Bring the pre-labels of a task's new jobs to `predictions`; returns them with their ids, by job.
 
     `stored` is what the ledger knows of each job's pre-labels: one that differs from it was touched by a person, and
-    stays. Jobs in any other state than `new` are left alone and not returned.
+    stays. Jobs in any other state than `new` and control jobs are left alone and not returned; so is what was planted
+    on the images (SHA-256) that are `probed`.
     """
     written = {}
-    for job in list_jobs(client, frames.task_id):
-        if str(job.state) == "new" and str(job.stage) == "annotation":
-            sha256s = {frames.sha256[n] for n in range(job.start_frame, job.stop_frame + 1)}
-            wanted = [prediction for prediction in predictions if prediction.sha256 in sha256s]
-            written[job.id] = _write_job(client, job.id, frames, wanted, stored.get(job.id, ()))
+    for job in list_jobs(client, task_id=frames.task_id):
+        if job.is_new and job.id not in controls:
+            sha256s = {frames.sha256[n] for n in job.frames} - set(probed)
+            wanted = [_as_drawn(prediction) for prediction in predictions if prediction.sha256 in sha256s]
+            known = stored.get(job.id, ())
+            written[job.id] = repeat(partial(_write_job, client, job.id, frames, wanted, known, sha256s))
     return written
 
 
 def _write_job(
-    client: Client, job_id: int, frames: Frames, wanted: Sequence[Prelabel], stored: Sequence[Prelabel]
+    client: Client,
+    job_id: int,
+    frames: Frames,
+    wanted: Sequence[Placed],
+    stored: Sequence[Prelabel],
+    sha256s: Collection[str],
 ) -> list[Prelabel]:
-    own = _untouched(read_objects(client, job_id, frames), stored)
-    if Counter(_key(o) for o in own) != Counter(_key_of_prelabel(p) for p in wanted):
-        job = client.jobs.retrieve(job_id)
-        with told_in_a_sentence(f"writing pre-labels to job {job_id}", address(client)):
-            if own:
-                job.update_annotations(patch_of(same_requests(own)), action=AnnotationUpdateAction.DELETE)
-            if wanted:
-                job.update_annotations(patch_of(_requests(wanted, frames)), action=AnnotationUpdateAction.CREATE)
-        own = _untouched(read_objects(client, job_id, frames), stored=())
-    return [Prelabel(o.sha256, o.model or "", o.labelled) for o in own]
+    drawn = _untouched(read_objects(client, job_id, frames), stored)
+    own = [(sha256, labelled) for sha256, labelled in drawn if sha256 in sha256s]
+    if Counter(map(_key, own)) != Counter(map(_key, wanted)):
+        number = {sha256: n for n, sha256 in enumerate(frames.sha256)}
+        steps: tuple[tuple[Sequence[Placed], Action], ...] = ((own, "delete"), (wanted, "create"))
+        for placed, action in steps:
+            if placed:
+                body = data_of(to_wire(labelled, number[sha256], frames.labels) for sha256, labelled in placed)
+                change_wire(client, "jobs", job_id, action, body)
+        drawn = _untouched(read_objects(client, job_id, frames), stored=())
+    return [Prelabel(sha256, labelled.model or "", labelled) for sha256, labelled in drawn]
 
 
-def _untouched(objects: Iterable[CvatObject], stored: Sequence[Prelabel]) -> list[CvatObject]:
+def _as_drawn(prediction: Prelabel) -> Placed:
+    return prediction.sha256, replace(prediction.stored, source="auto", model=prediction.model, shape_id=None)
+
+
+def _untouched(objects: Iterable[Placed], stored: Sequence[Prelabel]) -> list[Placed]:
     """What a model drew and nobody changed since the ledger noted it (or that it had no time to note)."""
-    noted = {(p.stored.shape_id, p.stored.bbox_xyxy is None): p.stored for p in stored}
-    drawn = [o for o in objects if o.source == "auto" and o.model]
-    return [
-        o for o in drawn if noted.get((o.labelled.shape_id, o.labelled.bbox_xyxy is None), o.labelled) == o.labelled
-    ]
+    noted = {(p.stored.shape_id, p.stored.is_tag): p.stored for p in stored}
+    drawn = [(sha256, o) for sha256, o in objects if o.source == "auto" and o.model]
+    return [(sha256, o) for sha256, o in drawn if noted.get((o.shape_id, o.is_tag), o) == o]
 
 
-def _key(o: CvatObject) -> Key:
-    return _key_of_prelabel(Prelabel(o.sha256, o.model or "", o.labelled))
-
-
-def _key_of_prelabel(p: Prelabel) -> Key:
-    corners = tuple(round(value, 3) for value in p.stored.bbox_xyxy or ())
-    return (p.sha256, p.model, p.stored.category, corners, _confidence(p.stored.score))
-
-
-def _confidence(score: float | None) -> str:
-    return "" if score is None else f"{score:.2f}"
-
-
-def _requests(wanted: Sequence[Prelabel], frames: Frames) -> list[Any]:
-    number = {sha256: n for n, sha256 in enumerate(frames.sha256)}
-    return [
-        new_request(
-            number[p.sha256],
-            p.stored,
-            frames.labels,
-            source="auto",
-            attributes={MODEL: p.model, CONFIDENCE: _confidence(p.stored.score)},
-        )
-        for p in wanted
-    ]
+def _key(placed: Placed) -> tuple[object, ...]:
+    sha256, o = placed
+    points = tuple(round(value, _DECIMALS) for value in o.points)
+    return (sha256, o.model, o.category, o.kind, points, "" if o.score is None else f"{o.score:.2f}")

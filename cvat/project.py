@@ -1,80 +1,64 @@
-"""The CVAT project: one label per class, each with the attributes that pre-labels carry."""
+"""The CVAT project, made to have the labels that the project file wants."""
 
-from collections.abc import Mapping
-from typing import Any
+import msgspec
+from cvat_sdk import Client
+from msgspec import Struct
 
-from cvat_sdk import Client, models
-
-from cvat.client import address, list_all
-from cvat.errors import CvatConflict, told_in_a_sentence
+from cvat.client import address, call, read_all, repeat
+from cvat.errors import CvatAbsent, CvatConflict
+from cvat.label_changes import compare_labels
+from cvat.labels import label_specs, read_labels
 from datasets.taxonomy import Taxonomy
 
-MODEL = "model"
-CONFIDENCE = "confidence"
 
-
-def label_specs(taxonomy: Taxonomy) -> list[dict[str, Any]]:
-    """CVAT's label specifications, in the project's order."""
-    attributes = [
-        {"name": name, "mutable": True, "input_type": "text", "default_value": "", "values": []}
-        for name in (MODEL, CONFIDENCE)
-    ]
-    return [
-        {"name": category.name, "type": category.kind, "attributes": attributes} for category in taxonomy.categories
-    ]
+class _Project(Struct):
+    id: int
+    name: str
 
 
 def push_project(client: Client, name: str, taxonomy: Taxonomy) -> int:
-    """The id of the project of that name, made or given the labels that it lacks.
+    """The id of the project of that name, made or given the labels and attributes that it lacks.
 
-    CVAT does not force unique names; the oldest counts.
+    CVAT does not force unique names; the oldest counts. Labels that the taxonomy does not name are left alone.
 
     Raises:
-        CvatConflict: a label of that name has another type.
+        CvatConflict: a change would lose annotations; nothing was changed.
     """
-    with told_in_a_sentence(f"setting up project {name!r}", address(client)):
-        found = list_all(client.api_client.projects_api, name=name)
-        specs = label_specs(taxonomy)
-        if not found:
-            return int(client.projects.create(models.ProjectWriteRequest(name=name, labels=specs)).id)
-        project = client.projects.retrieve(found[0].id)
-        present = {label.name: str(label.type) for label in project.get_labels()}
-        _refuse_other_types(name, specs, present)
-        missing = [models.PatchedLabelRequest(**spec) for spec in specs if spec["name"] not in present]
-        if missing:
-            project.update(models.PatchedProjectWriteRequest(labels=missing))
-        return int(project.id)
+    specs = label_specs(taxonomy)
+    return repeat(lambda: _push_once(client, name, specs))
 
 
-def _refuse_other_types(name: str, specs: list[dict[str, Any]], present: dict[str, str]) -> None:
-    wrong = [
-        f"{spec['name']!r} is {present[spec['name']]}, not {spec['type']}"
-        for spec in specs
-        if present.get(spec["name"], spec["type"]) != spec["type"]
-    ]
-    if wrong:
+def find_project(client: Client, name: str) -> int | None:
+    """The id of the oldest project of that name; None where there is none. Raises CvatError."""
+    found = read_all(client, "/api/projects", _Project, {"name": name})
+    return min((project.id for project in found if project.name == name), default=None)
+
+
+def require_project(client: Client, name: str) -> int:
+    """The id of the oldest project of that name. Raises CvatAbsent."""
+    project_id = find_project(client, name)
+    if project_id is None:
+        raise CvatAbsent(f"CVAT at {address(client)} has no project {name!r}; make it with carloop cvat push")
+    return project_id
+
+
+def _push_once(client: Client, name: str, specs: list[dict[str, object]]) -> int:
+    project_id = find_project(client, name) or _create(client, name)
+    changes = compare_labels(specs, read_labels(client, "project_id", project_id).labels)
+    if changes.conflicts:
         raise CvatConflict(
-            f"CVAT project {name!r} has labels of other types: {'; '.join(wrong)}; "
-            "rename them there or choose another cvat: project:"
+            f"CVAT project {name!r} has labels that differ from the project file, and annotations would be lost by "
+            f"changing them: {'; '.join(changes.conflicts)}; rename them there or choose another cvat: project:"
         )
+    if changes.wanted:
+        call(client, "PATCH", f"/api/projects/{project_id}", body=msgspec.json.encode({"labels": changes.wanted}))
+    return project_id
 
 
-class Labels:
-    """A task's or project's labels, both ways between CVAT's ids and names."""
-
-    def __init__(self, labels: list[Any]) -> None:
-        self.id_of = {label.name: label.id for label in labels}
-        self.name_of = {label.id: label.name for label in labels}
-        self._spec_id = {(label.id, spec.name): spec.id for label in labels for spec in label.attributes}
-        self.spec_name = {spec.id: spec.name for label in labels for spec in label.attributes}
-
-    def attributes_to_send(self, label_id: int, values: Mapping[str, str]) -> list[dict[str, Any]]:
-        return [
-            {"spec_id": self._spec_id[label_id, name], "value": value}
-            for name, value in values.items()
-            if (label_id, name) in self._spec_id
-        ]
-
-    def attributes_of(self, labelled: Any) -> dict[str, str]:
-        """Attribute values by name of a shape or tag that was read."""
-        return {self.spec_name[item.spec_id]: item.value for item in labelled.attributes}
+def _create(client: Client, name: str) -> int:
+    """A new project, unless somebody made an older one meanwhile: then ours, which is still empty, goes."""
+    made = msgspec.json.decode(call(client, "POST", "/api/projects", body=msgspec.json.encode({"name": name})))["id"]
+    oldest = find_project(client, name) or made
+    if made != oldest:
+        call(client, "DELETE", f"/api/projects/{made}")
+    return int(oldest)

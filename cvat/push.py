@@ -1,18 +1,137 @@
-"""Pushing images as a task: keyed by content, so that pushing again does nothing."""
+"""Pushing images as tasks, keyed by content: pushing again does nothing, and what was cut short is completed.
 
-import tempfile
-from collections.abc import Sequence
-from pathlib import Path
+A task is done when the ledger knows its frames. What is on the server and not there is completed first: its jobs are
+filled and assigned as if it had just been made.
+"""
 
-from cvat_sdk import Client, models
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
 
-from cvat.client import address, list_all
-from cvat.errors import CvatConflict, told_in_a_sentence
-from cvat.frames import frame_name
+from cvat_sdk import Client
+
+from cvat.batches import Batch, plan_batches, push_batch
+from cvat.client import repeat
+from cvat.filling import Content, fill_jobs
+from cvat.held import Held, identify, read_held, remove_empty_tasks
+from cvat.jobs import Frames, User, list_jobs, read_task_frames
+from cvat.labels import Labels, read_labels
+from cvat.project import find_project, push_project
 from cvat.settings import CvatSettings
+from cvat.turns import Turns
+from cvat.uploads import Sent, check_images
 from datasets.coco import Image
-from datasets.files import digest
+from datasets.ledger import Ledger
 from datasets.store import ImageStore
+from datasets.taxonomy import Taxonomy
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is to be pushed, and how.
+
+    `subset` is that of all tasks, None that of each image's split. `validation` is what CVAT is to choose as ground
+    truth in each task.
+    """
+
+    title: str
+    images: Sequence[Image]
+    subset: str | None = None
+    content: Content = field(default_factory=Content)
+    assignees: Sequence[User] = ()
+    validation: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Pushed:
+    """What a push did: tasks made or completed, images that were new, and what is in those tasks' jobs."""
+
+    project_id: int
+    tasks: Sequence[int]
+    images: int
+    told: Counter[str]
+
+
+@dataclass(frozen=True)
+class _Target:
+    """Where the tasks of an order go."""
+
+    order: Order
+    project_id: int
+    labels: Labels
+    turns: Turns
+
+
+@dataclass
+class Pusher:
+    """Pushes from one store into one project. One process at a time may, so hold the ledger's lock."""
+
+    client: Client
+    ledger: Ledger
+    store: ImageStore
+    taxonomy: Taxonomy
+    settings: CvatSettings
+    sent: Sent = lambda count: None
+    """Told how many more images have been sent."""
+
+    def push(self, order: Order) -> Pushed:
+        """Make or update the project, bring in images that no task of it holds, and complete what was cut short.
+
+        Raises:
+            BadDataset: an image cannot be sent; nothing was pushed.
+            CvatConflict: the project's labels cannot be made to fit; nothing was pushed.
+            CvatError: CVAT does not take it.
+        """
+        held = self._read_held(order)
+        new = [image for image in order.images if image not in held]
+        if self.settings.source == "upload":
+            check_images(new, self.store)
+        target = self._read_target(order)
+        batches = plan_batches(new, title=order.title, subset=order.subset, size=self.settings.task_size)
+        steps = [
+            *(partial(self._complete, target, task_id) for task_id in held.unfinished),
+            *(partial(self._push_batch, target, batch) for batch in batches),
+        ]
+        told = dict(map(repeat, steps))
+        remove_empty_tasks(self.client, target.project_id, title=order.title)
+        return Pushed(target.project_id, list(told), len(new), sum(told.values(), Counter[str]()))
+
+    def _read_held(self, order: Order) -> Held:
+        project_id = find_project(self.client, self.settings.project)
+        if project_id is None:
+            return Held(frozenset(), ())
+        return read_held(self.client, self.ledger, project_id, self.store, title=order.title)
+
+    def _read_target(self, order: Order) -> _Target:
+        project_id = push_project(self.client, self.settings.project, self.taxonomy)
+        jobs = list_jobs(self.client, project_id=project_id) if order.assignees else ()
+        labels = read_labels(self.client, "project_id", project_id)
+        return _Target(order, project_id, labels, Turns(order.assignees, jobs))
+
+    def _push_batch(self, target: _Target, batch: Batch) -> tuple[int, Counter[str]]:
+        task_id = push_batch(
+            self.client,
+            target.project_id,
+            batch,
+            self.store,
+            self.settings,
+            validation=target.order.validation,
+            sent=self.sent,
+        )
+        return self._complete(target, task_id)
+
+    def _complete(self, target: _Target, task_id: int) -> tuple[int, Counter[str]]:
+        """Fill and assign the jobs of a whole task, and note it as done."""
+        order, found = target.order, read_task_frames(self.client, task_id)
+        sha256s = identify((frame.name for frame in found.frames), order.images, self.store)
+        frames = Frames(task_id, sha256s, frozenset(found.deleted_frames), target.labels)
+        jobs = list_jobs(self.client, task_id=task_id)
+        told = fill_jobs(self.client, self.ledger, jobs, frames, order.content)
+        told["assigned"] = target.turns.write(self.client, jobs)
+        self.ledger.write_frames(task_id, sha256s)
+        return task_id, told
 
 
 def push_task(
@@ -25,55 +144,6 @@ def push_task(
     subset: str,
     settings: CvatSettings,
 ) -> int:
-    """The id of the task that holds these images, made if need be.
-
-    The task's name ends with a digest of the images. A task of that name whose upload was cut short is replaced;
-    a whole one is taken as it is. Frames are in the order of families.
-    """
-    ordered = sorted(images, key=lambda image: (image.family, frame_name(image)))
-    name = f"{title} [{digest([image.sha256 for image in ordered])[:12]}]"
-    with told_in_a_sentence(f"pushing task {name!r}", address(client)):
-        task_id = _whole_task(client, project_id, name, frames=len(ordered))
-        if task_id is None:
-            task_id = _create(client, project_id, name, ordered, store, subset=subset, settings=settings)
-    return task_id
-
-
-def _whole_task(client: Client, project_id: int, name: str, *, frames: int) -> int | None:
-    """The oldest complete task of that name; incomplete ones, which nobody can have worked on, are removed."""
-    found = list_all(client.api_client.tasks_api, project_id=project_id, name=name)
-    whole = [task for task in found if getattr(task, "size", 0) and task.jobs.count]  # no data yet: no size at all
-    incomplete = [task.id for task in found if task not in whole]
-    if incomplete:
-        client.tasks.remove_by_ids(incomplete)
-    if not whole:
-        return None
-    if whole[0].size != frames:
-        raise CvatConflict(f"CVAT task {name!r} has {whole[0].size} frames instead of {frames}; remove or rename it")
-    return int(whole[0].id)
-
-
-def _create(
-    client: Client,
-    project_id: int,
-    name: str,
-    images: Sequence[Image],
-    store: ImageStore,
-    *,
-    subset: str,
-    settings: CvatSettings,
-) -> int:
-    spec = models.TaskWriteRequest(
-        name=name, project_id=project_id, subset=subset, segment_size=settings.segment_size, overlap=0
-    )
-    # cvat-sdk names a frame after its file, and follows symbolic links; the store's files are named by digest alone.
-    with tempfile.TemporaryDirectory(prefix="push-", dir=store.root) as staging:
-        links = [Path(staging) / frame_name(image) for image in images]
-        for link, image in zip(links, images, strict=True):
-            link.hardlink_to(store.path(image.file_name))
-        task = client.tasks.create_from_data(
-            spec,
-            resources=links,
-            data_params={"image_quality": settings.image_quality, "sorting_method": "predefined"},
-        )
-    return int(task.id)
+    """The id of the one task that holds all these images, made if need be. Raises CvatError."""
+    (batch,) = plan_batches(images, title=title, subset=subset, size=len(images))
+    return repeat(lambda: push_batch(client, project_id, batch, store, settings))

@@ -25,8 +25,8 @@ _BOX = 4
 class LabelledObject(Struct, frozen=True, omit_defaults=True):
     """A shape or a tag on one image.
 
-    `shape_id` is CVAT's id; `score`, in [0, 1], and `model` (name@version) are a prediction's. `rotation` is in degrees,
-    clockwise. `outside` is said of a skeleton's elements and of a track's key frames that are not to be seen.
+    `shape_id` is CVAT's id; `score`, in [0, 1], and `model` (name@version) are a prediction's. `rotation` is in
+    degrees, clockwise. `outside` is said of a skeleton's elements and of a track's key frames that are not to be seen.
     `track_id` numbers the track that an object on one frame is taken from.
     """
 

@@ -43,12 +43,12 @@ class WriteBehind:
     def flush(self) -> None:
         """Put everything at its place: whole, and durable before it can be seen there."""
         folders = {path.parent for path in self._places}
-        _barrier(self._aside, self._places.values())
+        make_durable(self._aside, self._places.values())
         for folder in folders:
             folder.mkdir(parents=True, exist_ok=True)
         for path, part in self._places.items():
             part.replace(path)
-        _barrier(self._aside, {above for folder in folders for above in (folder, *folder.parents[:2])})
+        make_durable(self._aside, {above for folder in folders for above in (folder, *folder.parents[:2])})
         self._places, self._bytes = {}, 0
 
 
@@ -89,7 +89,7 @@ def _locked(folder: Path, *, wait: bool = True) -> Iterator[None]:
         os.close(handle)
 
 
-def _barrier(anywhere: Path, paths: Iterable[Path]) -> None:
+def make_durable(anywhere: Path, paths: Iterable[Path]) -> None:
     """Make what was written to these files and folders durable; `anywhere` is a place on their disk."""
     if sys.platform == "linux":
         handle = os.open(anywhere, os.O_RDONLY)

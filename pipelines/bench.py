@@ -14,9 +14,9 @@ from msgspec.structs import replace
 
 from cvat.client import connect
 from datasets.coco import Image
-from datasets.comparison import LabelledObject
 from datasets.curation import open_fiftyone
 from datasets.importing import TruthFolder
+from datasets.labelled import LabelledObject, tag
 from datasets.ledger import Ledger
 from datasets.split import split_of
 from datasets.store import ImageStore
@@ -71,7 +71,7 @@ class Bench:
                     LabelledObject(name(category_id), (x, y, x + width, y + height))
                     for category_id, (x, y, width, height) in image.boxes
                 ),
-                *(LabelledObject(name(tag_id)) for tag_id in image.tag_ids),
+                *(tag(name(tag_id)) for tag_id in image.tag_ids),
             ]
             for image in self.truth.images
         }

@@ -1,6 +1,5 @@
 """The `carloop` command. Heavy libraries are imported by the command that needs them."""
 
-import os
 import sys
 from pathlib import Path
 
@@ -8,7 +7,9 @@ import click
 
 from datasets.errors import CarloopError
 from datasets.files import is_disk_full
-from pipelines.dataset_cli import dataset
+from pipelines.annotation.cli import cvat
+from pipelines.annotation.ledger import ledger_group
+from pipelines.dataset.cli import dataset
 from pipelines.options import AS_JSON, HOME
 
 FRESH = click.option("--fresh", is_flag=True, help="Begin anew instead of going on with an earlier run.")
@@ -20,10 +21,10 @@ class Plain(click.Group):
     def invoke(self, context: click.Context) -> object:
         try:
             return super().invoke(context)
-        except KeyboardInterrupt:
-            click.echo("carloop: stopped; the same command goes on where it was", err=True)
-            sys.exit(130)
-        except Exception as error:
+        except (Exception, KeyboardInterrupt) as error:
+            if _was_stopped(error):
+                click.echo("carloop: stopped; the same command goes on where it was", err=True)
+                sys.exit(130)
             sentence = _sentence(error)
             if sentence is None:
                 raise
@@ -31,7 +32,12 @@ class Plain(click.Group):
             sys.exit(1)
 
 
-def _sentence(error: Exception) -> str | None:
+def _was_stopped(error: BaseException | None) -> bool:
+    """Whether Ctrl-C is behind an error: a library that it interrupts may fail with one of its own."""
+    return error is not None and (isinstance(error, KeyboardInterrupt) or _was_stopped(error.__context__))
+
+
+def _sentence(error: BaseException) -> str | None:
     """What to tell a person; None for what is a bug."""
     if isinstance(error, CarloopError):
         return str(error)
@@ -125,29 +131,8 @@ def doctor(home: Path, as_json: bool) -> None:
 
 
 main.add_command(dataset)
-
-
-@main.group()
-def cvat() -> None:
-    """The annotation server."""
-
-
-@cvat.command("serve")
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option(
-    "--port", type=click.IntRange(0, 65535), default=8080, show_default=True, help="Port; 0 takes a free one."
-)
-@click.option("--data", type=click.Path(path_type=Path), required=True, help="Folder that keeps the server's data.")
-def cvat_serve(host: str, port: int, data: Path) -> None:
-    """Serve a CVAT-compatible API from a folder.
-
-    The user is CARLOOP_CVAT_USER with CARLOOP_CVAT_PASSWORD. There is no annotation page: for people, CVAT itself is
-    the tool.
-    """
-    from cvat.embedded.server import serve
-    from cvat.embedded.settings import read_settings
-
-    serve(read_settings(["--host", host, "--port", str(port), "--data", str(data)], os.environ))
+main.add_command(cvat)
+main.add_command(ledger_group)
 
 
 @main.group()

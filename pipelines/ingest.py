@@ -10,7 +10,7 @@ from cvat.prelabel import write_prelabels
 from cvat.project import push_project
 from cvat.push import push_task
 from datasets.coco import Image, make_dataset
-from datasets.comparison import LabelledObject
+from datasets.labelled import LabelledObject, tag
 from datasets.ledger import Prelabel
 from datasets.merge import merge
 from datasets.selection import select
@@ -124,7 +124,7 @@ def pre_annotate(bench: Bench, tasks: dict[str, int], previous: RoundResult | No
     images = bench.images()
     with bench.cvat() as client:
         frames = read_frames(client, tasks[TRAIN], images)
-        jobs = [job.id for job in list_jobs(client, frames.task_id) if str(job.state) == "new"]
+        jobs = [job.id for job in list_jobs(client, task_id=frames.task_id) if job.is_new]
         if not jobs:
             return
         predictions = _predict(bench, frames, images, previous)
@@ -151,5 +151,6 @@ def _predict(bench: Bench, frames: Frames, images: dict[str, Image], previous: R
 
 
 def _prelabel(sha256: str, reply: Reply) -> Prelabel:
-    stored = LabelledObject(reply.label, reply.points, score=float(reply.values["confidence"]))
+    score = float(reply.values["confidence"])
+    stored = LabelledObject(reply.label, reply.points, score=score) if reply.points else tag(reply.label, score=score)
     return Prelabel(sha256, reply.values["model"], stored)

@@ -84,8 +84,7 @@ def _pull_task(bench: Bench, task_id: int) -> tuple[Dataset, list[FateRow]]:
 
 
 def _note_fates(bench: Bench, job: PulledJob) -> list[FateRow]:
-    objects = ((found.sha256, found.labelled) for found in job.objects)
-    rows = fates_of_job(job.sha256s, objects, bench.ledger.read_prelabels(job.job_id))
+    rows = fates_of_job(job.sha256s, job.objects, bench.ledger.read_prelabels(job.job_id))
     bench.ledger.write_fates(job.job_id, rows)
     return rows
 
@@ -98,7 +97,7 @@ def _count(rows: Sequence[FateRow]) -> dict[str, dict[str, int]]:
 
 def _kind(row: FateRow) -> str:
     shown = row.fate.before or row.fate.after
-    return "tag" if shown is None or shown.bbox_xyxy is None else "rectangle"
+    return "tag" if shown is None or shown.is_tag else "rectangle"
 
 
 @step("curate", retries=1)

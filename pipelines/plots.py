@@ -8,7 +8,8 @@ from matplotlib.figure import Figure
 from PIL import Image as PillowImage
 from PIL import ImageDraw, ImageFont, ImageOps
 
-from datasets.comparison import BboxXyxy, LabelledObject, Verdict
+from datasets.comparison import Verdict
+from datasets.labelled import BboxXyxy, LabelledObject
 from datasets.ledger import FateRow
 from pipelines.results import RoundResult
 

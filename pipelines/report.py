@@ -104,7 +104,7 @@ def _has_boxes(rows: Sequence[FateRow]) -> bool:
 
 def _is_tag(row: FateRow) -> bool:
     shown = row.fate.after or row.fate.before
-    return shown is not None and shown.bbox_xyxy is None
+    return shown is not None and shown.is_tag
 
 
 def _told(row: FateRow) -> str:

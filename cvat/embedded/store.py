@@ -19,15 +19,11 @@ import shutil
 import threading
 import uuid
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
 from cvat.embedded.errors import CannotServe
-from datasets.files import sync
-
-#: Syncing waits for the disk, which takes many files at once; one by one they would each wait in full.
-_SYNC_THREADS = 8
+from datasets.write_behind import make_durable
 
 
 class Store:
@@ -98,13 +94,11 @@ class Store:
             folder.mkdir(exist_ok=True)
         for written, place in places.items():
             written.replace(place)
-        for folder in {*folders, *(folder.parent for folder in folders)}:
-            sync(folder)
+        make_durable(self._root, {*folders, *(folder.parent for folder in folders)})
 
     def sync(self, files: Iterable[Path]) -> None:
         """Have the disk write what was written to files; `keep` does it too, and then finds little left to do."""
-        with ThreadPoolExecutor(_SYNC_THREADS) as threads:
-            list(threads.map(sync, files))
+        make_durable(self._root, files)
 
     def keep_in_task(self, task_id: int, files: Iterable[Path]) -> None:
         """Move finished incoming files to a task, under their names."""

@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -17,11 +17,13 @@ USER, PASSWORD = "annotator", "a password for tests"
 class CvatServer:
     """`python -m cvat.embedded` on a data folder: `url`, `user`, `password`, `data_dir`, `kill()`, `restart()`.
 
-    The address stays the same over a restart. The process ends with the test run, however that ends.
+    The address stays the same over a restart. The process ends with the test run, however that ends. `environment` has
+    more settings for it, and `within` is a command that runs it.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, within: Sequence[str] = (), **environment: str) -> None:
         self.user, self.password = USER, PASSWORD
+        self._within, self._environment = within, environment
         self.data_dir = folder / "data"
         self.url = ""
         self._ready = folder / "ready"
@@ -35,8 +37,8 @@ class CvatServer:
         options = ["--port", port, "--data", self.data_dir, "--ready-file", self._ready, "--exit-with-stdin"]
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "cvat.embedded", *map(str, options)],
-                env=server_environment(self.user, self.password),
+                [*self._within, sys.executable, "-m", "cvat.embedded", *map(str, options)],
+                env={**server_environment(self.user, self.password), **self._environment},
                 stdin=subprocess.PIPE,
                 stderr=log,
             )
@@ -91,6 +93,20 @@ def cvat_server(tmp_path: Path) -> Iterator[CvatServer]:
     server = CvatServer(tmp_path)
     yield server
     server.kill()
+
+
+@pytest.fixture(scope="module")
+def make_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., CvatServer]]:
+    """Servers with settings of their own, by environment variables, until the end of the file's tests."""
+    servers: list[CvatServer] = []
+
+    def make(**environment: str) -> CvatServer:
+        servers.append(CvatServer(tmp_path_factory.mktemp("cvat"), **environment))
+        return servers[-1]
+
+    yield make
+    for server in servers:
+        server.kill()
 
 
 @pytest.fixture(scope="session")

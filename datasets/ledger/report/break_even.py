@@ -36,7 +36,7 @@ class BreakEven:
     """`score` is None where there is none among the scores seen, `told` says what that means.
 
     `low` and `high` bound it in 95 of 100 resamples of the images; an end is the least score seen where correcting pays
-    at every score, and above 1 where it pays at none.
+    at every score, and above 1 where it pays at none. They are NaN where all are on one image.
     """
 
     model: str
@@ -81,11 +81,13 @@ def _break_even(model: str, outcomes: Outcomes, seconds: Mapping[str, float], rn
     )
 
 
-def _best_starts(gain_at: Floats, seen: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The score seen, in hundredths, from which on (..., 101) gains sum up to most; 101 where none do."""
+def _best_starts(gain_at: Floats, seen: NDArray[np.int64]) -> Floats:
+    """The score seen, in hundredths, from which on (..., 101) gains sum up to most; 101 where none do, NaN of NaN."""
     from_here = np.cumsum(gain_at[..., ::-1], axis=-1)[..., ::-1]
     best = np.searchsorted(seen, np.argmax(from_here, axis=-1))
-    return np.where(from_here.max(-1) > 0, seen[np.minimum(best, len(seen) - 1)], _GRID)
+    most = from_here.max(-1)
+    starts = np.where(most > 0, seen[np.minimum(best, len(seen) - 1)], _GRID)
+    return np.where(np.isnan(most), np.nan, starts)
 
 
 def _points(gain_at: Floats, counts: NDArray[np.int64]) -> tuple[Point, ...]:

@@ -103,7 +103,9 @@ def gain_plot(found: BreakEven) -> Plot:
         line=_steps([(_x(p.score), y(p.fitted)) for p in found.points]),
         zero=y(0.0),
         mark=None if found.score is None else _x(found.score),
-        band=None if found.score is None else (_x(found.low), _x(min(found.high, 1.0))),
+        band=None
+        if found.score is None or math.isnan(found.low)
+        else (_x(min(found.low, 1.0)), _x(min(found.high, 1.0))),
     )
 
 

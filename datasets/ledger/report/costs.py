@@ -61,8 +61,8 @@ def _why_not(jobs: Sequence[JobFacts]) -> str | None:
     controls = sum(job.is_control for job in jobs)
     if len(jobs) < MIN_JOBS or controls < MIN_CONTROLS:
         return (
-            f"that needs working times of {MIN_JOBS} jobs, {MIN_CONTROLS} of them control jobs, "
-            f"and there are {len(jobs)}, {controls} of them control jobs"
+            f"that needs working times of {MIN_JOBS} jobs, {MIN_CONTROLS} of them control jobs; "
+            f"known are those of {len(jobs)}, {controls} of them control jobs"
         )
     fates = _equations(jobs)[0][:, : len(VERDICTS)]
     if np.linalg.matrix_rank(fates) < len(VERDICTS):

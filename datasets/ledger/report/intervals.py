@@ -16,7 +16,7 @@ _PERCENTILES = (2.5, 97.5)
 
 @dataclass(frozen=True)
 class Estimate:
-    """A value and the ends of its 95 % interval."""
+    """A value and the ends of its 95 % interval; they are NaN where one unit alone was seen, which cannot tell."""
 
     value: float
     low: float
@@ -43,8 +43,10 @@ def share(count: int, of: int) -> Share | None:
 
 
 def resampled_sums(values: Floats, rng: np.random.Generator, *, repeats: int = _REPEATS) -> Floats:
-    """Sums over N units (images or jobs) drawn with replacement, of (N, K) values: (repeats, K)."""
+    """Sums over N units (images or jobs) drawn with replacement, of (N, K) values: (repeats, K); NaN of one unit."""
     units = len(values)
+    if units < 2:
+        return np.full((repeats, values.shape[1]), np.nan)
     draws = (np.bincount(rng.integers(units, size=units), minlength=units) for _ in range(repeats))
     return np.stack([counts @ values for counts in draws])
 
@@ -58,5 +60,6 @@ def bootstrapped(
 
 def interval(value: float, resampled: NDArray[Any]) -> Estimate:
     """A value with the percentiles of what resampling gave; what it could not tell (NaN) is left out."""
-    low, high = np.nanpercentile(resampled, _PERCENTILES) if np.isfinite(resampled).any() else (np.nan, np.nan)
+    known = resampled[~np.isnan(resampled)]
+    low, high = np.percentile(known, _PERCENTILES) if known.size else (np.nan, np.nan)
     return Estimate(value, float(low), float(high))

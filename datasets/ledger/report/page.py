@@ -1,6 +1,7 @@
 """The report as a page that needs nothing beside it."""
 
 from collections.abc import Mapping
+from math import isnan
 from pathlib import Path
 
 from datasets.comparison import VERDICTS, Verdict
@@ -61,15 +62,20 @@ def percent(found: Share | None) -> str:
 
 def number(found: Estimate | None, form: str = "{:.2f}") -> str:
     """A value with its interval; nothing where it is not known."""
-    return "" if found is None else f"{form.format(found.value)} ({_ends(found, form)})"
+    if found is None:
+        return ""
+    ends = "" if isnan(found.low) else f" ({form.format(found.low)}–{form.format(found.high)})"
+    return form.format(found.value) + ends
 
 
 def told_score(found: BreakEven) -> str:
     """A break-even's score with its interval, or that there is none among the scores seen."""
     if found.score is None:
         return "none seen"
-    high = f"{found.high:.2f}" if found.high <= 1 else "none pays"
-    return f"{found.score:.2f} ({found.low:.2f}–{high})"
+    if isnan(found.low):
+        return f"{found.score:.2f}"
+    low, high = (f"{end:.2f}" if end <= 1 else "none pays" for end in (found.low, found.high))
+    return f"{found.score:.2f} ({low}–{high})"
 
 
 def _percent_parts(found: Share | None) -> tuple[str, str]:
@@ -77,7 +83,7 @@ def _percent_parts(found: Share | None) -> tuple[str, str]:
 
 
 def _ends(found: Estimate, form: str) -> str:
-    return f"{form.format(found.low)}–{form.format(found.high)}"
+    return "from one alone" if isnan(found.low) else f"{form.format(found.low)}–{form.format(found.high)}"
 
 
 def _stacked(group: Group) -> list[tuple[int, str, str]]:

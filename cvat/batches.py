@@ -1,0 +1,67 @@
+"""Images in tasks: which of them each task holds, and making it."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from cvat_sdk import Client
+
+from cvat.frames import frame_name
+from cvat.settings import CvatSettings
+from cvat.tasks import make_task
+from cvat.uploads import Sent, send_images
+from datasets.coco import Image
+from datasets.files import digest
+from datasets.store import ImageStore
+
+_KEY_DIGITS = 12
+
+
+@dataclass(frozen=True)
+class Batch:
+    """The images of one task, in their order; the task's name ends with a digest of them."""
+
+    title: str
+    subset: str
+    images: tuple[Image, ...]
+
+    @property
+    def name(self) -> str:
+        return f"{self.title} [{digest([image.sha256 for image in self.images])[:_KEY_DIGITS]}]"
+
+
+def plan_batches(images: Iterable[Image], *, title: str, subset: str | None, size: int) -> list[Batch]:
+    """Images in tasks of `size`, in the order of families; in one subset, or each in that of its split."""
+    by_subset: dict[str, list[Image]] = {}
+    for image in sorted(images, key=lambda image: (image.family, frame_name(image))):
+        by_subset.setdefault((image.split or "") if subset is None else subset, []).append(image)
+    return [
+        Batch(title, name, tuple(found[start : start + size]))
+        for name, found in sorted(by_subset.items())
+        for start in range(0, len(found), size)
+    ]
+
+
+def push_batch(
+    client: Client,
+    project_id: int,
+    batch: Batch,
+    store: ImageStore,
+    settings: CvatSettings,
+    *,
+    validation: Mapping[str, Any] | None = None,
+    sent: Sent = lambda count: None,
+) -> int:
+    """The id of the task that holds these images, made if need be. Raises CvatError."""
+    spec = {
+        "name": batch.name,
+        "project_id": project_id,
+        "subset": batch.subset,
+        "segment_size": settings.segment_size,
+        "overlap": settings.overlap,
+    }
+    fill: Callable[[int], None] = partial(
+        send_images, client, images=batch.images, store=store, settings=settings, validation=validation, sent=sent
+    )
+    return make_task(client, spec, len(batch.images), fill)

@@ -1,0 +1,159 @@
+"""From jobs that people accepted to a version on the shelf: what `carloop cvat pull` does."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from cvat.accepted import Accepted, make_accepted
+from cvat.contents import specs_of
+from cvat.held import identify
+from cvat.project import require_project
+from cvat.pull import Listing, Puller, read_tasks
+from datasets.coco import Image, to_records
+from datasets.files import digest, is_complete
+from datasets.rights import read_takedowns
+from datasets.snapshot import TaskSnapshot, encode_snapshot, make_snapshot, without_images
+from datasets.store import probe
+from datasets.versions import read_manifest, write_content
+from pipelines.annotation.desk import Desk
+from pipelines.annotation.history import History, Pulled, note_pulled, read_history
+
+SNAPSHOT = "snapshot.json"
+"""The file of a version that holds what COCO cannot: `datasets.snapshot`."""
+
+_WAIT_SECONDS = 600
+
+
+def pull_version(desk: Desk, *, name: str | None = None) -> tuple[dict[str, Any], list[str]]:
+    """Pull what people accepted, and let a name stand for the version that it makes; gives what a person should know.
+
+    Raises:
+        CvatAbsent: there is no such project on the server.
+        CarloopError: it cannot be pulled; what was read stays, and the same command goes on.
+    """
+    project_id = require_project(desk.client, desk.project.cvat.project)
+    with desk.ledger.lock("pull", wait_seconds=_WAIT_SECONDS):
+        with desk.progress.step("read what is accepted") as step:
+            puller = Puller(
+                desk.client,
+                project_id,
+                desk.ledger,
+                _Identify(desk),
+                desk.project.cvat.accept,
+                on_job=lambda done, total: step.advance(to=done, of=total),
+            )
+            listing = puller.pull()
+        if not listing.jobs:
+            return {"version": None, "jobs": 0, "read": puller.read}, ["no job is accepted yet; nothing was made"]
+        pulled = _pulled(desk, listing)
+        named = name or f"{desk.project.name}-accepted"
+        if desk.shelf.names().get(named) != pulled.version:
+            desk.shelf.write_name(named, pulled.version)
+    return _told(desk, pulled, named, jobs=len(listing.jobs), read=puller.read), list(_notes(pulled))
+
+
+class _Identify:
+    """The SHA-256 of frames: as the ledger has them from the push, else by their names."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._pushed, self._store = desk.ledger.read_frames(), desk.shelf.store
+
+    def __call__(self, task_id: int, names: Sequence[str]) -> Sequence[str]:
+        pushed = self._pushed.get(task_id, [])
+        return pushed if len(pushed) == len(names) else identify(names, (), self._store)
+
+
+def _pulled(desk: Desk, listing: Listing) -> Pulled:
+    """The version of these jobs: made, unless the last pull made it of the same."""
+    history = read_history(desk)
+    withheld = _withheld(desk)
+    key = _key(desk, listing, history, withheld)
+    last = history.pulled
+    if last and last.key == key and is_complete(desk.shelf.versions / last.version):
+        return last
+    with desk.progress.step("make the version"):
+        tasks = read_tasks(desk.ledger, listing)
+        images, parents = _images(desk, history, {frame.sha256 for task in tasks for frame in task.frames})
+        accepted = make_accepted(tasks, desk.project.taxonomy, images, withheld=withheld)
+        version = _write(desk, listing, accepted, [without_images(task, withheld) for task in tasks], parents)
+    pulled = Pulled(key, version, dict(accepted.drift), dict(accepted.left_out))
+    note_pulled(desk, pulled)
+    return pulled
+
+
+def _withheld(desk: Desk) -> dict[str, str]:
+    """Why images may not be in the dataset, by SHA-256."""
+    probed = {probe.sha256: "with a probe" for probes in desk.ledger.read_probes().values() for probe in probes}
+    withdrawn = read_takedowns(desk.shelf.takedowns).by_sha256
+    return probed | dict.fromkeys(withdrawn, "of images that were withdrawn")
+
+
+def _key(desk: Desk, listing: Listing, history: History, withheld: Mapping[str, str]) -> str:
+    """A digest of all that a version is made from."""
+    pulls = desk.ledger.read_pulls()
+    task_ids = sorted({job.task_id for job in listing.jobs})
+    return digest(
+        [
+            [[job.id, pulls[job.id].revision] for job in listing.jobs],
+            [[task_id, listing.tasks[task_id].name, listing.tasks[task_id].subset] for task_id in task_ids],
+            [repr(label) for label in specs_of(listing.labels)],
+            desk.project.taxonomy.model_dump(),
+            sorted(withheld.items()),
+            history.pushed,
+        ]
+    )
+
+
+def _images(desk: Desk, history: History, sha256s: set[str]) -> tuple[dict[str, Image], list[str]]:
+    """These images, and the pushed versions that hold any of them; the store tells of those that are in none."""
+    images: dict[str, Image] = {}
+    parents = []
+    for version in reversed(history.pushed):
+        if not is_complete(desk.shelf.versions / version):
+            continue
+        found = {image.sha256: image for image in desk.shelf.read(version).images if image.sha256 in sha256s}
+        images = found | images
+        parents += [version] if found else []
+    return images | _in_store(desk, sha256s - images.keys()), parents
+
+
+def _in_store(desk: Desk, sha256s: Iterable[str]) -> dict[str, Image]:
+    """Images of which only the bytes are known: each a family of its own, from nowhere."""
+    store = desk.shelf.store
+    paths = {
+        sha256: path for sha256 in sha256s if sha256 for path in store.path(f"images/{sha256[:2]}").glob(f"{sha256}.*")
+    }
+    return {sha256: _image(sha256, path, store.root) for sha256, path in paths.items()}
+
+
+def _image(sha256: str, path: Path, root: Path) -> Image:
+    facts = probe(path.read_bytes())
+    return Image(sha256, path.relative_to(root).as_posix(), facts.width, facts.height, family=sha256[:16])
+
+
+def _write(
+    desk: Desk, listing: Listing, accepted: Accepted, tasks: Sequence[TaskSnapshot], parents: Sequence[str]
+) -> str:
+    models = sorted(set(desk.ledger.read_outcomes().model.tolist()) - {""})
+    snapshot = make_snapshot(specs_of(listing.labels), tasks)
+    return write_content(
+        to_records(accepted.dataset),
+        desk.shelf.versions,
+        parents=[*parents, *models],
+        beside={SNAPSHOT: encode_snapshot(snapshot)},
+    )
+
+
+def _told(desk: Desk, pulled: Pulled, name: str, *, jobs: int, read: int) -> dict[str, Any]:
+    manifest = read_manifest(desk.shelf.versions, pulled.version)
+    counted = {key: manifest[key] for key in ("images", "annotations", "categories", "tags", "parents")}
+    told = {"version": pulled.version, "name": name, "jobs": jobs, "read": read, **counted}
+    return {**told, "drift": pulled.drift, "left_out": pulled.left_out}
+
+
+def _notes(pulled: Pulled) -> Iterator[str]:
+    for name, count in pulled.drift.items():
+        yield (
+            f"class {name!r} was added in CVAT: its {count:,} objects are in {SNAPSHOT} alone; "
+            "add it to categories: in the project file to take them"
+        )

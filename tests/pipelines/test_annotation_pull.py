@@ -1,0 +1,215 @@
+"""`carloop cvat pull` and `carloop cvat verify`: from accepted jobs to a version, and the round-trip certificate."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import msgspec
+import pytest
+from click.testing import CliRunner
+
+from cvat.client import call, read_all
+from cvat.jobs import Job, list_jobs
+from cvat.labels import read_labels
+from cvat.project import find_project, require_project
+from cvat.wire import change_wire, data_of, to_wire
+from datasets.coco import Dataset
+from datasets.labelled import LabelledObject
+from datasets.snapshot import decode_snapshot
+from pipelines.cli import main
+from pipelines.shelf import Shelf
+from tests.cvat.conftest import CvatServer
+from tests.cvat.played import directly
+from tests.pipelines.dataset.helpers import FRONT, PHOTOGRAPHS, REAR, SIDE, invoke, write_coco
+
+PROJECT = """
+name: cars
+categories: [{{name: dent, attributes: [{{name: old, type: checkbox}}]}}, {{name: damaged door}}]
+cvat: {{url: '{url}', project: {name}, segment_size: 2, control_share: 0}}
+"""
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CvatServer]:
+    server = CvatServer(tmp_path_factory.mktemp("cvat"))
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+def project(server: CvatServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A project file here, which names a project of its own; the name."""
+    name = f"cars {uuid4().hex}"
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CARLOOP_CVAT_USER", server.user)
+    monkeypatch.setenv("CARLOOP_CVAT_PASSWORD", server.password)
+    Path("carloop.yaml").write_text(PROJECT.format(url=server.url, name=name))
+    return name
+
+
+@pytest.fixture
+def home(tmp_path: Path, project: str) -> Path:
+    """A home with a version, `one`, that was pushed."""
+    front, side, rear = (PHOTOGRAPHS[number] for number in (FRONT, SIDE, REAR))
+    drawn = [("front.jpg", "dent", [10, 10, 40, 30]), ("side.jpg", "damaged door", [20, 20, 60, 40])]
+    write_coco(tmp_path / "one", {"front.jpg": front, "side.jpg": side, "rear.jpg": rear}, drawn)
+    home = tmp_path / "home"
+    assert invoke("import", tmp_path / "one", "--home", home)[0] == 0
+    cvat(home, "push", "one")
+    return home
+
+
+def run(home: Path, *arguments: object) -> tuple[int, str, str]:
+    command = ["cvat", *map(str, arguments), "--home", str(home)]
+    result = CliRunner().invoke(main, command, catch_exceptions=False)
+    return result.exit_code, result.stdout, result.stderr
+
+
+def cvat(home: Path, *arguments: object) -> Any:
+    """What a command that has to succeed prints."""
+    code, out, err = run(home, *arguments, "--json")
+    assert code == 0, err
+    return json.loads(out)
+
+
+def jobs_of(server: CvatServer, project: str) -> list[Job]:
+    with directly(server) as client:
+        return list_jobs(client, project_id=require_project(client, project))
+
+
+def accept(server: CvatServer, *jobs: Job) -> None:
+    body = msgspec.json.encode({"stage": "acceptance", "state": "completed"})
+    with directly(server) as client:
+        for job in jobs:
+            call(client, "PATCH", f"/api/jobs/{job.id}", body=body)
+
+
+def draw(server: CvatServer, project: str, job: Job, *objects: LabelledObject) -> None:
+    with directly(server) as client:
+        labels = read_labels(client, "project_id", require_project(client, project))
+        body = data_of(to_wire(labelled, job.start_frame, labels) for labelled in objects)
+        change_wire(client, "jobs", job.id, "create", body)
+
+
+def version(home: Path, told: Any) -> Dataset:
+    return Shelf(home).read(told["version"])
+
+
+def test_what_people_accepted_is_a_version_that_keeps_what_was_known_of_its_images(
+    server: CvatServer, home: Path, project: str
+) -> None:
+    first, *_ = jobs = jobs_of(server, project)
+    draw(server, project, first, LabelledObject("dent", (1.0, 2.0, 9.0, 8.0), attributes={"old": "true"}))
+    accept(server, *jobs)
+    told = cvat(home, "pull")
+    pushed, pulled = Shelf(home).read("one"), version(home, told)
+    assert (told["name"], told["jobs"], told["read"], told["images"], told["annotations"]) == (
+        "cars-accepted", 2, 2, 3, 3,
+    )  # fmt: skip
+    assert {image.sha256: (image.family, image.source) for image in pulled.images} == {
+        image.sha256: (image.family, image.source) for image in pushed.images
+    }
+    boxes = {(a.sha256, a.category_id, a.bbox_xywh) for a in pulled.annotations}
+    assert {(a.sha256, a.category_id, a.bbox_xywh) for a in pushed.annotations} < boxes
+    assert all(image.neg_category_ids for image in pulled.images)
+
+
+def test_the_version_names_the_pushed_one_as_its_parent(server: CvatServer, home: Path, project: str) -> None:
+    accept(server, *jobs_of(server, project))
+    assert cvat(home, "pull")["parents"] == [Shelf(home).find("one").name]
+
+
+def test_what_coco_cannot_hold_lies_beside_it(server: CvatServer, home: Path, project: str) -> None:
+    first, *_ = jobs_of(server, project)
+    draw(server, project, first, LabelledObject("dent", (5.0, 5.0, 9.0, 9.0), z_order=3, group=2))
+    accept(server, first)
+    folder = Shelf(home).versions / cvat(home, "pull")["version"]
+    snapshot = decode_snapshot((folder / "snapshot.json").read_bytes(), told_in=folder)
+    assert [label.name for label in snapshot.labels] == ["damaged door", "dent"]
+    assert (3, 2) in {(o.z_order, o.group) for frame in snapshot.tasks[0].frames for o in frame.objects}
+
+
+def test_a_pull_with_nothing_new_makes_nothing(server: CvatServer, home: Path, project: str) -> None:
+    accept(server, *jobs_of(server, project))
+    first = cvat(home, "pull")
+    before = {path: path.stat().st_mtime_ns for path in Shelf(home).versions.rglob("*")}
+    assert cvat(home, "pull") == {**first, "read": 0}
+    assert {path: path.stat().st_mtime_ns for path in Shelf(home).versions.rglob("*")} == before
+
+
+def test_a_version_that_was_removed_is_made_anew_without_reading_a_job(
+    server: CvatServer, home: Path, project: str
+) -> None:
+    accept(server, *jobs_of(server, project))
+    first = cvat(home, "pull")
+    (Shelf(home).versions / first["version"] / "manifest.json").unlink()
+    assert cvat(home, "pull") == {**first, "read": 0}
+
+
+def test_more_that_is_accepted_makes_another_version(server: CvatServer, home: Path, project: str) -> None:
+    first, second = jobs_of(server, project)
+    accept(server, first)
+    one = cvat(home, "pull", "--name", "accepted")
+    accept(server, second)
+    both = cvat(home, "pull", "--name", "accepted")
+    assert (one["images"], both["images"], both["read"]) == (2, 3, 1)
+    assert Shelf(home).names()["accepted"] == both["version"]
+
+
+def test_classes_that_annotators_added_are_told(server: CvatServer, home: Path, project: str) -> None:
+    first, *_ = jobs_of(server, project)
+    with directly(server) as client:
+        body = b'{"labels": [{"name": "scratch", "type": "rectangle", "attributes": []}]}'
+        call(client, "PATCH", f"/api/projects/{require_project(client, project)}", body=body)
+    draw(server, project, first, LabelledObject("scratch", (1.0, 2.0, 9.0, 8.0)))
+    accept(server, first)
+    assert cvat(home, "pull")["drift"] == {"scratch": 1}
+    assert "class 'scratch' was added in CVAT" in run(home, "pull")[1]
+
+
+def test_withdrawn_images_are_not_pulled(server: CvatServer, home: Path, project: str) -> None:
+    accept(server, *jobs_of(server, project))
+    image = Shelf(home).read("one").images[0]
+    assert invoke("takedown", "--hash", image.sha256, "--home", home)[0] == 0
+    told = cvat(home, "pull")
+    assert image.sha256 not in version(home, told).by_sha256
+    assert told["left_out"] == {"frames of images that were withdrawn": 1}
+
+
+def test_nothing_accepted_makes_no_version(home: Path) -> None:
+    told = cvat(home, "pull")
+    assert (told["version"], told["jobs"]) == (None, 0)
+    assert "no job is accepted yet" in run(home, "pull")[1]
+
+
+def test_a_project_that_is_not_there_is_one_sentence(home: Path, server: CvatServer) -> None:
+    Path("carloop.yaml").write_text(PROJECT.format(url=server.url, name="nobody's"))
+    code, out, err = run(home, "pull")
+    assert (code, out) == (1, "")
+    assert 'has no project "nobody\'s"; make it with carloop cvat push' in err
+
+
+def test_a_version_that_comes_back_as_it_was_is_certified(server: CvatServer, home: Path, project: str) -> None:
+    assert cvat(home, "verify", "one") == {"version": "one", "images": 3, "differences": 0, "found": []}
+    with directly(server) as client:
+        names = {p.name for p in read_all(client, "/api/projects", Named, {}) if p.name.startswith(project)}
+    assert names == {project}
+
+
+def test_a_version_that_comes_back_otherwise_fails_and_is_listed(server: CvatServer, home: Path, project: str) -> None:
+    Path("carloop.yaml").write_text(
+        PROJECT.format(url=server.url, name=project).replace("{name: damaged door}", "{name: damaged door, kind: tag}")
+    )
+    code, out, _ = run(home, "verify", "one", "--keep")
+    assert code == 1
+    assert "1 of class 'damaged door'" in out
+    with directly(server) as client:
+        assert find_project(client, f"{project} (verify {Shelf(home).find('one').name[:12]})") is not None
+
+
+class Named(msgspec.Struct):
+    """A project, as it is listed."""
+
+    name: str
