@@ -5,7 +5,7 @@
 Boxes of eight classes are made from a seed: most are left as they were, others moved, re-classed, deleted, added, or
 drawn anew, so that they lost their id. Timed is what a pull does for each job once it has the objects: read the
 stored pre-labels, compare, and store pull and fates in one durable transaction. Each run is a process of its own with a
-new SQLite file.
+new SQLite file; importing is not timed.
 """
 
 import json
@@ -74,6 +74,7 @@ def measure(sizes: Mapping[str, int], *, repeat: int) -> dict[str, Any]:
 def run(sizes: Mapping[str, int]) -> Figures:
     """The figures of one run."""
     made = list(make_jobs(**sizes))
+    fates_of_job(made[0].sha256s, made[0].objects, made[0].prelabels)  # imports what it needs
     with tempfile.TemporaryDirectory(prefix="carloop-ledger-") as folder:
         path = Path(folder) / "ledger.sqlite"
         ledger = Ledger(f"sqlite:///{path}")

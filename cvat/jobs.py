@@ -27,14 +27,12 @@ class User(Struct, frozen=True):
 
 
 class Task(Struct, frozen=True):
-    """A task as CVAT lists it; `overlap` is how many frames a job shares with the one before."""
+    """A task as CVAT lists it."""
 
     id: int
     name: str
     updated_date: str
     subset: str = ""
-    overlap: int | None = None
-    mode: str = ""
     size: int = 0
 
 

@@ -8,15 +8,14 @@ Accepted is an object of the same class, kind and attributes (occluded is one) w
 as many points, and turned by at most 1 degree. What differs in one of these but the class counts as moved.
 """
 
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
 from msgspec import Struct
 
 from datasets.labelled import LabelledObject
-from datasets.likeness import alike_pairs, family, is_unmoved, likeness
+from datasets.likeness import alike_pairs, is_unmoved, likeness
 
 Verdict = Literal["accepted", "moved", "reclassed", "deleted", "added"]
 VERDICTS: tuple[Verdict, ...] = ("accepted", "moved", "reclassed", "deleted", "added")
@@ -57,7 +56,6 @@ def match_boxes(
     `class_bonus` is added where the classes agree: little to break ties, 1 to match the same class before all else.
     Tags, and shapes without points, match nothing.
     """
-    one, other = ([o for o in objects if o.bbox_xyxy] for objects in (one, other))
     return [(one[i], other[j], alike) for i, j, alike in _assign(one, other, class_bonus)]
 
 
@@ -88,39 +86,24 @@ def _match_by_id(before: Sequence[LabelledObject], after: Sequence[LabelledObjec
 
 def _match_the_rest(before: Sequence[LabelledObject], after: Sequence[LabelledObject], matched: _Matches) -> _Matches:
     found = set(matched.values())
-    old = _by_family((place, o) for place, o in enumerate(before) if place not in matched)
-    new = _by_family((place, o) for place, o in enumerate(after) if place not in found)
-    matches: _Matches = {}
-    for name in old.keys() & new.keys():
-        places, new_places = old[name], new[name]
-        objects, new_objects = [before[place] for place in places], [after[place] for place in new_places]
-        if name == "tag":
-            matches |= {places[i]: new_places[j] for i, j in _pair_tags(objects, new_objects)}
-        else:
-            matches |= {places[i]: new_places[j] for i, j, _ in _assign(objects, new_objects)}
-    return matches
-
-
-def _by_family(placed: Iterable[tuple[int, LabelledObject]]) -> dict[str, list[int]]:
-    """Places by family, of tags and of shapes that have points."""
-    places: dict[str, list[int]] = defaultdict(list)
-    for place, labelled in placed:
-        if labelled.kind == "tag" or labelled.bbox_xyxy:
-            places[family(labelled)].append(place)
-    return places
+    old = [place for place in range(len(before)) if place not in matched]
+    new = [place for place in range(len(after)) if place not in found]
+    objects, others = [before[place] for place in old], [after[place] for place in new]
+    pairs = [(i, j) for i, j, _ in _assign(objects, others)] + _pair_tags(objects, others)
+    return {old[i]: new[j] for i, j in pairs}
 
 
 def _pair_tags(one: Sequence[LabelledObject], other: Sequence[LabelledObject]) -> list[tuple[int, int]]:
     """Tags of the same class, then the others in their order."""
-    left = dict(enumerate(other))
+    some, left = ({n: o.category for n, o in enumerate(objects) if o.kind == "tag"} for objects in (one, other))
     pairs = []
-    for i, labelled in enumerate(one):
-        same = next((j for j, candidate in left.items() if candidate.category == labelled.category), None)
+    for i, category in some.items():
+        same = next((j for j, candidate in left.items() if candidate == category), None)
         if same is not None:
             pairs.append((i, same))
             del left[same]
     paired = {i for i, _ in pairs}
-    return pairs + list(zip((i for i in range(len(one)) if i not in paired), left, strict=False))
+    return pairs + list(zip((i for i in some if i not in paired), left, strict=False))
 
 
 def _fate(before: LabelledObject, after: LabelledObject) -> Fate:

@@ -22,7 +22,7 @@ BboxXyxy = tuple[float, float, float, float]
 _BOX = 4
 
 
-class LabelledObject(Struct, frozen=True, omit_defaults=True):
+class LabelledObject(Struct, frozen=True, omit_defaults=True, gc=False):
     """A shape or a tag on one image.
 
     `shape_id` is CVAT's id; `score`, in [0, 1], and `model` (name@version) are a prediction's. `rotation` is in

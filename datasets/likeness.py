@@ -35,24 +35,23 @@ def family(labelled: LabelledObject) -> str:
 
 
 def alike_pairs(one: Sequence[LabelledObject], other: Sequence[LabelledObject]) -> Iterator[tuple[int, int, float]]:
-    """Places in both, and the likeness, of every pair of one family whose extents meet.
-
-    Raises ValueError for a tag or a shape without points: it has no place.
-    """
-    extents = [_inked_extent(labelled) for labelled in other]
+    """Places in both, and the likeness, of every pair of one family whose extents meet; tags have none."""
+    extents = [(j, family(labelled), box) for j, labelled in enumerate(other) if (box := _inked_extent(labelled))]
     for i, labelled in enumerate(one):
-        left, top, right, bottom = _inked_extent(labelled)
-        for j, (x1, y1, x2, y2) in enumerate(extents):
-            if x1 < right and left < x2 and y1 < bottom and top < y2 and family(labelled) == family(other[j]):
+        if (extent := _inked_extent(labelled)) is None:
+            continue
+        (left, top, right, bottom), name = extent, family(labelled)
+        for j, other_name, (x1, y1, x2, y2) in extents:
+            if x1 < right and left < x2 and y1 < bottom and top < y2 and name == other_name:
                 yield i, j, likeness(labelled, other[j])
 
 
 def likeness(one: LabelledObject, other: LabelledObject) -> float:
     """The likeness of two shapes with points, whatever their kinds. Raises BadDataset for a mask that is broken."""
-    if _geometry(one) == _geometry(other):
-        return 1.0
     if _is_upright(one) and _is_upright(other):
         return _box_iou(one.points, other.points)
+    if _geometry(one) == _geometry(other):
+        return 1.0
     if "mask" in (one.kind, other.kind):
         return _pixel_iou(one, other)
     region, other_region = _region(one), _region(other)
@@ -113,15 +112,13 @@ def _box_iou(one: Sequence[float], other: Sequence[float]) -> float:
     (x1, y1, x2, y2), (a1, b1, a2, b2) = one, other
     overlap = max(min(x2, a2) - max(x1, a1), 0.0) * max(min(y2, b2) - max(y1, b1), 0.0)
     union = (x2 - x1) * (y2 - y1) + (a2 - a1) * (b2 - b1) - overlap
-    return overlap / union if union > 0 else 0.0
+    return overlap / union if union > 0 else float(one == other)
 
 
-def _inked_extent(labelled: LabelledObject) -> BboxXyxy:
-    """The box around a shape, with its line's width where it is a line."""
+def _inked_extent(labelled: LabelledObject) -> BboxXyxy | None:
+    """The box around a shape, with its line's width where it is a line; None for what has no place."""
     box = drawn_extent(labelled)
-    if box is None:
-        raise ValueError(f"a {labelled.kind} without points has no place")
-    if labelled.kind not in _PENNED:
+    if box is None or labelled.kind not in _PENNED:
         return box
     left, top, right, bottom = box
     radius = _pen(labelled)
@@ -161,7 +158,10 @@ def _pairs(points: Sequence[float]) -> list[tuple[float, float]]:
 
 
 def _pixel_iou(one: LabelledObject, other: LabelledObject) -> float:
-    window = _joint_window(_inked_extent(one), _inked_extent(other))
+    extent, other_extent = _inked_extent(one), _inked_extent(other)
+    if extent is None or other_extent is None:
+        return 0.0
+    window = _joint_window(extent, other_extent)
     a, b = _pixels(one, window), _pixels(other, window)
     union = np.count_nonzero(a | b)
     return float(np.count_nonzero(a & b) / union) if union else 0.0

@@ -12,7 +12,8 @@ _ELLIPSE_CORNERS = 64
 
 def corners(labelled: LabelledObject) -> Points:
     """The four corners of a rectangle, or of the box of an ellipse, turned; other shapes' points as they are."""
-    if labelled.kind not in ("rectangle", "ellipse") or (box := labelled.bbox_xyxy) is None:
+    box = labelled.bbox_xyxy if labelled.kind in ("rectangle", "ellipse") else None
+    if box is None:
         return labelled.points
     left, top, right, bottom = box
     return _turned((left, top, right, top, right, bottom, left, bottom), labelled)

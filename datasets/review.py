@@ -54,19 +54,17 @@ def fates_of_job(
     sha256s: Sequence[str], objects: Iterable[tuple[str, LabelledObject]], prelabels: Iterable[Prelabel]
 ) -> list[FateRow]:
     """The fates on a job's images: every pre-label stored there, and every object added."""
-    before: dict[str, list[LabelledObject]] = defaultdict(list)
-    models: dict[str, list[str]] = defaultdict(list)
+    before: dict[str, list[Prelabel]] = defaultdict(list)
     after: dict[str, list[LabelledObject]] = defaultdict(list)
     for prelabel in prelabels:
-        before[prelabel.sha256].append(prelabel.stored)
-        models[prelabel.sha256].append(prelabel.model)
+        before[prelabel.sha256].append(prelabel)
     for sha256, labelled in objects:
         after[sha256].append(labelled)
     rows = []
     for sha256 in sha256s:
-        fates = compare(before[sha256], after[sha256])
-        known = models[sha256]  # pre-labels come first, in their order
-        rows += [FateRow(sha256, model, fate) for model, fate in zip(known, fates, strict=False)]
+        known = before[sha256]
+        fates = compare([prelabel.stored for prelabel in known], after[sha256])  # of the known first, in their order
+        rows += [FateRow(sha256, prelabel.model, fate) for prelabel, fate in zip(known, fates, strict=False)]
         rows += [FateRow(sha256, None, fate) for fate in fates[len(known) :]]
     return rows
 

@@ -18,6 +18,7 @@ from datasets.errors import BadDataset
 from datasets.labelled import KeyFrame, LabelledObject, Track
 
 DECIMALS = 4
+SNAPSHOT = "snapshot.json"  # beside a version's annotations
 _LABEL_ID = re.compile(r'data-label-id="(\d+)"')
 
 

@@ -60,10 +60,11 @@ def start_services(run: Run) -> Iterator[Services]:
             children.append(stack.enter_context(start_child(name, module, **more)))
             return children[-1]
 
-        cvat = _named_cvat(run) or _start_cvat(start, run)
+        named_cvat, named_prefect, named_mongodb = _named_cvat(run), _named_prefect(), _named_mongodb()
+        cvat = named_cvat or _start_cvat(start, run)
         functions = _start_functions(start, run)
-        prefect = _named_prefect() or _start_prefect(start, run)
-        mongodb = _named_mongodb() or _start_mongodb(start, run)
+        prefect = named_prefect or _start_prefect(start, run)
+        mongodb = named_mongodb or _start_mongodb(start, run)
         cvat_url, credentials = cvat()
         yield Services(cvat_url, credentials, functions(), prefect(), mongodb(), tuple(children))
 

@@ -24,7 +24,6 @@ from datasets.rights.takedown import hashes, records_without, with_kin
 from datasets.split import Assigned, SplitSettings, assign_splits
 from datasets.store import ImageStore
 from datasets.versions import read_content, taxonomy_of, write_content
-from pipelines.duplicates import Descriptors
 from pipelines.names import is_digest
 
 
@@ -36,7 +35,7 @@ class Shelf:
         self.store = ImageStore(self.root / "store")
         self.versions = self.root / "versions"
         self.takedowns = self.root / "takedowns.json"
-        self.descriptors = Descriptors(self.root / "descriptors.npz")
+        self.descriptors = self.root / "descriptors.npz"
         self._names, self._splits = self.root / "names.json", self.root / "splits.json"
 
     def find(self, reference: str) -> Path:

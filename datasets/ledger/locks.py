@@ -80,7 +80,7 @@ def _take(engine: Engine, key: LockName, token: str, lease_seconds: float) -> bo
 
 
 def _told(holder: Row[Any] | None, key: LockName) -> str:
-    who = f"process {holder.pid} on {holder.place}" if holder else "another process"
+    who = f"process {holder.pid} on {holder.place.split()[0]}" if holder else "another process"
     return f"{who} holds the lock {key.name!r} of this project; wait for it to end, or end it"
 
 

@@ -1,16 +1,19 @@
 """Taking pictures out of every dataset version that holds them. Old versions stay; new ones replace them."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Container
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from datasets.coco import Image
 from datasets.errors import BadDataset
 from datasets.rights.heads import Head, read_heads
 from datasets.rights.ledger import entry, read_takedowns, write_takedown
 from datasets.rights.takedown import Claim, hashes, named_images, records_without, with_kin, with_whole_hashes
-from datasets.versions import read_conflicts, read_content, write_content
+from datasets.snapshot import SNAPSHOT, decode_snapshot, encode_snapshot, without_images
+from datasets.versions import read_beside, read_conflicts, read_content, write_content
 
 
 @dataclass(frozen=True)
@@ -86,7 +89,8 @@ def write_replacements(
             went = {image.sha256 for image in _held(head, forbidden)} | forbidden
             rest = records_without(read_content(versions / head.version), went)
             told = [conflict for conflict in read_conflicts(versions / head.version) if conflict.sha256 not in went]
-            new = write_content(rest, versions, parents=[head.version], conflicts=told)
+            beside = _snapshot_without(versions / head.version, went)
+            new = write_content(rest, versions, parents=[head.version], conflicts=told, beside=beside)
             replacements.append(Replacement(head.version, new, len(held)))
     kept = (image for head in read_heads(versions) for image in head.images if image.sha256 not in gone)
     new_of = {replacement.old: replacement.new for replacement in replacements}
@@ -124,6 +128,16 @@ def _with_kin_anywhere(versions: Path, found: dict[str, Image]) -> dict[str, Ima
         if more.keys() <= found.keys():
             return found | more
         found = more | found
+
+
+def _snapshot_without(folder: Path, sha256s: Container[str]) -> dict[str, bytes]:
+    """What lies beside a version, without these pictures; nothing where nothing does."""
+    content = read_beside(folder, SNAPSHOT)
+    if content is None:
+        return {}
+    snapshot = decode_snapshot(content, told_in=folder / SNAPSHOT)
+    tasks = tuple(without_images(task, sha256s) for task in snapshot.tasks)
+    return {SNAPSHOT: encode_snapshot(replace(snapshot, tasks=tasks))}
 
 
 def _held(head: Head, sha256s: set[str]) -> list[Image]:

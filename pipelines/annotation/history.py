@@ -1,9 +1,9 @@
 """What was pushed to each CVAT project, and what came of its last pull: `annotation.json` on the shelf.
 
-Losing it loses the pulled versions' parents, and one pull is made anew.
+Losing it loses the pulled versions' parents; pulled versions are made anew, and videos' frames fetched again.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import msgspec
@@ -25,11 +25,22 @@ class Pulled(Struct, frozen=True):
     left_out: dict[str, int] = {}
 
 
+class VideoFrame(Struct, frozen=True):
+    """The image on the shelf that shows a frame of a video, and the family of all its frames."""
+
+    sha256: str
+    family: str
+
+
 class History(Struct, frozen=True):
-    """`pushed` are versions by digest, in the order of their first push."""
+    """`pushed` are versions by digest, in the order of their first push.
+
+    `video_frames` are by the video's SHA-256 and the frame's number, as `sha256#number`.
+    """
 
     pushed: tuple[str, ...] = ()
     pulled: Pulled | None = None
+    video_frames: dict[str, VideoFrame] = {}
 
 
 def read_history(desk: Desk) -> History:
@@ -45,6 +56,11 @@ def note_pushed(desk: Desk, version: str) -> None:
 def note_pulled(desk: Desk, pulled: Pulled) -> None:
     """Remember what the last pull made."""
     _change(desk, lambda history: replace(history, pulled=pulled))
+
+
+def note_video_frames(desk: Desk, found: Mapping[str, VideoFrame]) -> None:
+    """Remember the images that show frames of videos."""
+    _change(desk, lambda history: replace(history, video_frames={**history.video_frames, **found}))
 
 
 def _change(desk: Desk, change: Callable[[History], History]) -> None:

@@ -12,14 +12,12 @@ from cvat.pull import Listing, Puller, read_tasks
 from datasets.coco import Image, to_records
 from datasets.files import digest, is_complete
 from datasets.rights import read_takedowns
-from datasets.snapshot import TaskSnapshot, encode_snapshot, make_snapshot, without_images
+from datasets.snapshot import SNAPSHOT, TaskSnapshot, encode_snapshot, make_snapshot, without_images
 from datasets.store import probe
 from datasets.versions import read_manifest, write_content
 from pipelines.annotation.desk import Desk
 from pipelines.annotation.history import History, Pulled, note_pulled, read_history
-
-SNAPSHOT = "snapshot.json"
-"""The file of a version that holds what COCO cannot: `datasets.snapshot`."""
+from pipelines.annotation.video_frames import fetch_frames, images_of_videos, is_video
 
 _WAIT_SECONDS = 600
 
@@ -53,14 +51,16 @@ def pull_version(desk: Desk, *, name: str | None = None) -> tuple[dict[str, Any]
 
 
 class _Identify:
-    """The SHA-256 of frames: as the ledger has them from the push, else by their names."""
+    """The SHA-256 of frames: as the ledger has them from the push, else by their names; of videos, by fetching them."""
 
     def __init__(self, desk: Desk) -> None:
-        self._pushed, self._store = desk.ledger.read_frames(), desk.shelf.store
+        self._desk, self._pushed = desk, desk.ledger.read_frames()
 
     def __call__(self, task_id: int, names: Sequence[str]) -> Sequence[str]:
         pushed = self._pushed.get(task_id, [])
-        return pushed if len(pushed) == len(names) else identify(names, (), self._store)
+        if len(pushed) != len(names):
+            return identify(names, (), self._desk.shelf.store)
+        return fetch_frames(self._desk, task_id, pushed, names) if is_video(pushed) else pushed
 
 
 def _pulled(desk: Desk, listing: Listing) -> Pulled:
@@ -114,6 +114,7 @@ def _images(desk: Desk, history: History, sha256s: set[str]) -> tuple[dict[str, 
         found = {image.sha256: image for image in desk.shelf.read(version).images if image.sha256 in sha256s}
         images = found | images
         parents += [version] if found else []
+    images |= images_of_videos(desk, history.video_frames, sha256s - images.keys())
     return images | _in_store(desk, sha256s - images.keys()), parents
 
 

@@ -17,12 +17,11 @@ from cvat.uploads import Sent
 from datasets.coco import Dataset, Image, from_records
 from datasets.merging.conflicts import UNDECIDED, Conflict
 from datasets.records import AnnotationRecord, BboxXywh, parse_bbox
-from datasets.snapshot import decode_snapshot
+from datasets.snapshot import SNAPSHOT, decode_snapshot
 from datasets.taxonomy import Settings, Taxonomy
 from datasets.versions import read_conflicts, taxonomy_of
 from pipelines.annotation.desk import Desk
 from pipelines.annotation.history import note_pushed
-from pipelines.annotation.pulling import SNAPSHOT
 from pipelines.progress import Step
 
 _TEST = "test"

@@ -12,7 +12,7 @@ from datasets.duplicates.reading import read_described
 from datasets.validation.repair import repair_dataset
 from datasets.validation.report import render, to_dict
 from datasets.validation.validate import validate_dataset
-from pipelines.duplicates import find_duplicates
+from pipelines.duplicates import Descriptors, find_duplicates
 from pipelines.output import show, write_json
 from pipelines.progress import Progress
 from pipelines.shelf import Shelf
@@ -53,7 +53,7 @@ def dedupe(shelf: Shelf, references: Sequence[str], *, as_json: bool) -> None:
         for image in dataset.images:
             names[image.sha256] |= {f"{_folder(view)}{view.file_name}" for view in image.views} or {image.file_name}
     files = {sha256: image.file_name for sha256, image in images.items()}
-    found = find_duplicates(files, shelf.store, shelf.descriptors, Progress(Console(stderr=True)))
+    found = find_duplicates(files, shelf.store, Descriptors(shelf.descriptors), Progress(Console(stderr=True)))
     told = {
         "images": len(images),
         "exact_copies": sum(len(listed) - 1 for listed in names.values()),

@@ -16,7 +16,7 @@ from datasets.rights import Takedowns, delete_images, is_taken_down, read_takedo
 from datasets.split import SplitSettings, find_leaks
 from datasets.taxonomy import Taxonomy
 from datasets.versions import read_conflicts, taxonomy_of
-from pipelines.duplicates import Duplicates, find_duplicates
+from pipelines.duplicates import Descriptors, Duplicates, find_duplicates
 from pipelines.names import name_like
 from pipelines.output import show
 from pipelines.progress import Progress
@@ -92,7 +92,7 @@ def merge_versions(
         images = [image for content in contents for image in content.images]
         files = {image.sha256: image.file_name for image in images}
         files |= {copy.sha256: copy.file_name for image in images for copy in image.copies}
-        found = find_duplicates(files, shelf.store, shelf.descriptors, progress)
+        found = find_duplicates(files, shelf.store, Descriptors(shelf.descriptors), progress)
     with progress.step("merge them"):
         merged = merge_records(
             [("", content) for content in contents],

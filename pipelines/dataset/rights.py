@@ -18,6 +18,7 @@ from datasets.rights import (
 )
 from datasets.rights.tables import console
 from datasets.rights.takedown import hashes
+from pipelines.duplicates import Descriptors
 from pipelines.output import write_json
 from pipelines.runs import run_folders
 from pipelines.shelf import Shelf
@@ -40,7 +41,7 @@ def take_down(shelf: Shelf, home: Path, claim: Claim, *, reason: str | None, del
     gone = {sha256 for image in done.removed for sha256 in hashes(image)}
     deletion = None
     if delete:
-        shelf.descriptors.forget(gone)
+        Descriptors(shelf.descriptors).forget(gone)
         deletion = delete_images(done.removed, shelf.store)
     runs = _runs_holding(home, gone)
     if as_json:

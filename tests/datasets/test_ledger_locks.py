@@ -58,7 +58,7 @@ def holder(url: str) -> Iterator[subprocess.Popen[str]]:
 
 def test_whoever_comes_second_is_told_who_holds_it(url: str, ledger: Ledger) -> None:
     with holder(url) as process:
-        told = rf"process {process.pid} on \S+ .*holds the lock 'push' of this project; wait for it to end, or end it"
+        told = rf"process {process.pid} on \S+ holds the lock 'push' of this project; wait for it to end, or end it"
         with pytest.raises(Locked, match=told), ledger.lock("push", wait_seconds=0.2):
             pass
 

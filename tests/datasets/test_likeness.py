@@ -123,9 +123,10 @@ def test_only_pairs_of_one_family_that_meet_are_looked_at() -> None:
     assert list(alike_pairs([SQUARE, line], [far, line, SQUARE])) == [(0, 2, 1.0), (1, 1, 1.0)]
 
 
-def test_what_has_no_place_is_refused() -> None:
-    with pytest.raises(ValueError, match="a tag without points has no place"):
-        list(alike_pairs([SQUARE], [LabelledObject("dirty", kind="tag")]))
+def test_what_has_no_place_is_like_nothing() -> None:
+    nowhere = [LabelledObject("dirty", kind="tag"), LabelledObject("dent")]
+    assert list(alike_pairs([SQUARE, *nowhere], nowhere)) == []
+    assert list(alike_pairs(nowhere, [SQUARE, *nowhere])) == []
 
 
 def test_a_turned_box_reaches_further() -> None:

@@ -68,7 +68,7 @@ def carloop() -> Callable[..., subprocess.CompletedProcess[str]]:
     def run(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
         command: Sequence[str] = [sys.executable, "-m", "pipelines.cli", *map(str, arguments)]
         env = {**os.environ, **environment}
-        return subprocess.run(command, capture_output=True, text=True, timeout=240, env=env, check=False)
+        return subprocess.run(command, capture_output=True, text=True, timeout=600, env=env, check=False)
 
     return run
 
@@ -76,6 +76,6 @@ def carloop() -> Callable[..., subprocess.CompletedProcess[str]]:
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory, loop_command: Callable[..., list[str]]) -> Finished:
     home = tmp_path_factory.mktemp("finished")
-    done = subprocess.run(loop_command(home, "--json"), capture_output=True, text=True, timeout=240, check=False)
+    done = subprocess.run(loop_command(home, "--json"), capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stderr
     return Finished(home, json.loads(done.stdout))

@@ -1,12 +1,15 @@
 """`carloop cvat pull` and `carloop cvat verify`: from accepted jobs to a version, and the round-trip certificate."""
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import cv2
 import msgspec
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
@@ -14,10 +17,11 @@ from cvat.client import call, read_all
 from cvat.jobs import Job, list_jobs
 from cvat.labels import read_labels
 from cvat.project import find_project, require_project
-from cvat.wire import change_wire, data_of, to_wire
+from cvat.wire import change_wire, data_of, to_wire, track_to_wire
 from datasets.coco import Dataset
-from datasets.labelled import LabelledObject
+from datasets.labelled import KeyFrame, LabelledObject, Track
 from datasets.snapshot import decode_snapshot
+from datasets.videos import video_digest
 from pipelines.cli import main
 from pipelines.shelf import Shelf
 from tests.cvat.conftest import CvatServer
@@ -176,6 +180,33 @@ def test_withdrawn_images_are_not_pulled(server: CvatServer, home: Path, project
     told = cvat(home, "pull")
     assert image.sha256 not in version(home, told).by_sha256
     assert told["left_out"] == {"frames of images that were withdrawn": 1}
+
+
+def test_frames_of_a_video_are_fetched_once_with_an_object_on_each_where_its_track_is_seen(
+    server: CvatServer, home: Path, project: str, tmp_path: Path
+) -> None:
+    clip = tmp_path / "drive.avi"
+    writer = cv2.VideoWriter(str(clip), cv2.VideoWriter.fourcc(*"MJPG"), 10, (64, 48))
+    for number in range(3):
+        writer.write(np.full((48, 64, 3), 80 * number, np.uint8))
+    writer.release()
+    (task_id,) = cvat(home, "push", "--video", clip, "--as", "file")["tasks"]
+    boxes = ((0, LabelledObject("dent", (0.0, 0.0, 10.0, 10.0))), (1, LabelledObject("dent", (20.0, 0.0, 30.0, 10.0))))
+    track = Track("dent", tuple(KeyFrame(number, box) for number, box in boxes))
+    with directly(server) as client:
+        labels = read_labels(client, "project_id", require_project(client, project))
+        (first, *_) = jobs = list_jobs(client, task_id=task_id)
+        change_wire(client, "jobs", first.id, "create", data_of([], [track_to_wire(track, labels)]))
+    accept(server, *jobs)
+    pulled = version(home, cvat(home, "pull"))
+    assert {image.derived_from for image in pulled.images} == {video_digest(clip)}
+    assert {image.family for image in pulled.images} == {f"drive-{video_digest(clip)[:8]}"}
+    assert len(pulled.images) == 3
+    assert [(a.bbox_xywh, a.track_id) for a in sorted(pulled.annotations, key=lambda a: a.bbox_xywh)] == [
+        ((0, 0, 10, 10), 1), ((20, 0, 10, 10), 1),
+    ]  # fmt: skip
+    shutil.rmtree(home / "datasets" / "versions" / cvat(home, "pull")["version"])
+    assert version(home, cvat(home, "pull")) == pulled
 
 
 def test_nothing_accepted_makes_no_version(home: Path) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import psutil
+import pytest
 
 from benchmarks.state import only_run, read_state
 from cvat.annotator import GOOD_ENOUGH_IOU
@@ -118,13 +119,14 @@ def test_a_run_that_another_process_holds_is_left_alone(finished, loop_command: 
     assert "is working on" in refused.stderr.splitlines()[-1]
 
 
+@pytest.mark.timeout(900)
 def test_a_run_killed_twice_ends_like_an_undisturbed_one_with_the_same_command(
     finished, loop_command: Callable[..., list[str]], tmp_path: Path
 ) -> None:
     """Also: two runs of one seed give the same dataset versions, and a killed command leaves no process behind."""
     for step in ("pre-annotate", "train cleanliness_classifier"):
         wait_until_gone(kill_after(loop_command(tmp_path), step))
-    subprocess.run(loop_command(tmp_path), capture_output=True, check=True, timeout=240)
+    subprocess.run(loop_command(tmp_path), capture_output=True, check=True, timeout=600)
     assert read_state(only_run(tmp_path)) == read_state(finished.folder)
 
 

@@ -56,5 +56,5 @@ def _fate_of(labelled: LabelledObject, left: Sequence[LabelledObject]) -> Verdic
 
 def _told(seen: int, waiting: int) -> str:
     if seen or waiting:
-        return f"{waiting} probes are in jobs that nobody has accepted yet." if waiting else ""
+        return f"Probes in jobs that nobody has accepted yet: {waiting}." if waiting else ""
     return "No probes were planted, so nothing is known of blind acceptance."

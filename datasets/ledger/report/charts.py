@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datasets.ledger.report.acceptance import BINS, Group
 from datasets.ledger.report.break_even import BreakEven
 
-WIDTH, HEIGHT = 360.0, 170.0
 _LEFT, _RIGHT, _TOP, _BASE = 36.0, 348.0, 12.0, 146.0
 _TICKS = 5
 _LEAST_DOT, _MOST_DOT = 1.5, 6.0
@@ -53,7 +52,7 @@ def acceptance_plot(what: str, by_score: Sequence[Group]) -> Plot:
     most = max((group.prelabels for group in by_score), default=1)
     dots = [
         Dot(
-            x=_x(float(group.name[:3]) + 0.5 / BINS),
+            x=_x(float(group.name.partition("–")[0]) + 0.5 / BINS),
             y=_share_y(group.accepted.value),
             low=_share_y(group.accepted.low),
             high=_share_y(group.accepted.high),

@@ -75,10 +75,8 @@ def make_report(material: Material, *, given_costs: Mapping[Verdict, float] = _N
 
 def _notes(material: Material) -> list[str]:
     notes = []
-    if planted := sum(map(len, material.probes.values())):
-        notes.append(
-            f"Images with probes ({planted} probes) count in blind acceptance and in the effort of jobs alone."
-        )
+    if any(material.probes.values()):
+        notes.append("Images with probes count in blind acceptance and in the effort of jobs alone.")
     if material.jobs and not material.knows_all_images:
         notes.append(
             "Images on which nobody drew anything may be missing: the ledger does not list every job's images."

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from datasets.coco import Annotation, Dataset, Provenance, make_dataset
+from datasets.coco import Annotation, Dataset, Provenance, make_dataset, to_records
 from datasets.errors import BadDataset
 from datasets.files import MANIFEST, read_json
 from datasets.rights import (
@@ -23,8 +23,9 @@ from datasets.rights import (
     write_replacements,
     write_takedown,
 )
+from datasets.snapshot import SNAPSHOT, Frame, TaskSnapshot, decode_snapshot, encode_snapshot, make_snapshot
 from datasets.taxonomy import Category, Taxonomy
-from datasets.versions import read_manifest, read_version, write_version
+from datasets.versions import read_beside, read_manifest, read_version, write_content, write_version
 
 A, B, C, D, E = (letter * 64 for letter in "abcde")
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -198,3 +199,13 @@ def test_a_broken_ledger_is_told_and_kept(content: str, dataset: Dataset, ledger
     with pytest.raises(BadDataset, match=r"takedowns.json is no ledger of takedowns: .* restore it from a backup"):
         write_takedown(ledger, entry(Claim(), [], [], now=NOW))
     assert ledger.read_text() == content
+
+
+def test_what_lies_beside_a_version_forgets_the_picture_too(dataset: Dataset, versions: Path, ledger: Path) -> None:
+    frames = tuple(Frame(number, f"{sha256[:4]}.jpg", sha256, 640, 480) for number, sha256 in enumerate((A, E)))
+    held = encode_snapshot(make_snapshot([], [TaskSnapshot("task", "train", frames)]))
+    write_content(to_records(dataset), versions, beside={SNAPSHOT: held})
+    (replaced,) = withdraw(versions, ledger, Claim(sha256s=(A,))).replacements
+    rest = read_beside(versions / replaced.new, SNAPSHOT)
+    assert rest is not None
+    assert [frame.sha256 for task in decode_snapshot(rest, told_in="").tasks for frame in task.frames] == [E]

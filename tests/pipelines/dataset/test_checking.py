@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from pipelines.duplicates import Descriptors
 from pipelines.shelf import Shelf
 from tests.pipelines.dataset.helpers import (
     FRONT,
@@ -135,4 +136,4 @@ def test_damaged_descriptors_are_made_again(damage: str, home: Path, run_json: R
     path.write_bytes(DAMAGES[damage](whole))
     assert path.read_bytes() != whole
     assert run_json("dedupe", "one", "two") == expected
-    assert len(Shelf(home).descriptors.read()) == 6
+    assert len(Descriptors(Shelf(home).descriptors).read()) == 6

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from datasets.versions import read_conflicts, read_content
+from pipelines.duplicates import Descriptors
 from pipelines.shelf import Shelf
 from tests.pipelines.dataset.helpers import (
     FRONT,
@@ -71,10 +72,10 @@ def test_images_are_deleted_only_on_request_and_from_the_store_alone(
 
 def test_what_is_deleted_leaves_no_small_picture(home: Path, run: Run) -> None:
     small, large = sha256(SMALL_SIDE), sha256(PHOTOGRAPHS[SIDE])
-    known = Shelf(home).descriptors.read().keys()
+    known = Descriptors(Shelf(home).descriptors).read().keys()
     assert {small, large} <= known
     run("takedown", "--hash", small, "--delete")
-    assert Shelf(home).descriptors.read().keys() == known - {small, large}
+    assert Descriptors(Shelf(home).descriptors).read().keys() == known - {small, large}
 
 
 def test_an_altered_copy_of_what_is_taken_down_is_told(run: Run, run_json: RunJson) -> None:

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from datasets.coco import make_dataset
 from datasets.duplicates.descriptor import DESCRIPTOR
 from datasets.split import SplitSettings
+from pipelines.duplicates import Descriptors
 from pipelines.shelf import Shelf
 from tests.pipelines.dataset.helpers import FRONT, PHOTOGRAPHS, REAR, RunJson, sha256, write_coco
 
@@ -89,7 +90,7 @@ def test_names_given_at_the_same_time_are_all_kept(home: Path) -> None:
 
 
 def test_descriptors_added_at_the_same_time_are_all_kept(home: Path) -> None:
-    descriptors = Shelf(home).descriptors
+    descriptors = Descriptors(Shelf(home).descriptors)
     before = descriptors.read().keys()
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda number: descriptors.add({str(number): np.zeros((), DESCRIPTOR)}), range(40)))
