@@ -114,18 +114,22 @@ def _implied_view(record: ImageRecord, source: str, present: Iterable[int]) -> V
 
 
 def _joined(views: Iterable[View]) -> list[View]:
-    """What one source says of one file of its own is one statement; in canonical order."""
-    views = list(views)
-    splits: dict[tuple[str, ...], set[Split]] = defaultdict(set)
-    for view in views:
-        splits[_statement(view)].update([view.split] if view.split else [])
+    """What one source says of one file of its own is one statement, on every side that it puts it; in canonical order.
+
+    Said without a side, it is said again of those sides that are stated: in whatever order they come, the end is one.
+    """
     joined: dict[tuple[str, ...], View] = {}
+    sides: dict[tuple[str, ...], set[Split | None]] = defaultdict(set)
     for view in views:
-        if view.split is None and (known := splits[_statement(view)]):
-            view = replace(view, split=min(known))  # said again, since when a side was given
-        key = (*_statement(view), view.split or "")
+        key = _statement(view)
         joined[key] = _join(joined[key], view) if key in joined else view
-    return sorted(joined.values(), key=_ENCODER.encode)
+        sides[key].add(view.split)
+    stated = [
+        replace(view, split=side)
+        for key, view in joined.items()
+        for side in (sides[key] - {None} or {None})  # a set's order is no matter: it is sorted below
+    ]
+    return sorted(stated, key=_ENCODER.encode)
 
 
 def _statement(view: View) -> tuple[str, ...]:

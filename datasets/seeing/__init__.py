@@ -1,6 +1,6 @@
 """Seeing a dataset: its numbers, and frames with what is annotated on them."""
 
-from datasets.seeing.frames import FRAMES, Group, choose_frames, find_conflicts
+from datasets.seeing.frames import FRAMES, Group, choose_frames
 from datasets.seeing.page import write_statistics_page
 from datasets.seeing.show import Shown, describe_frames, frames_to_json, write_frames_page
 from datasets.seeing.statistics import Statistics, statistics, to_json
@@ -13,7 +13,6 @@ __all__ = [
     "Statistics",
     "choose_frames",
     "describe_frames",
-    "find_conflicts",
     "frames_to_json",
     "print_statistics",
     "statistics",

@@ -5,9 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from datasets.coco import Dataset, Image, to_records
+from datasets.coco import Dataset, Image
 from datasets.errors import BadDataset
-from datasets.merge import merge_records
 from datasets.merging.conflicts import Conflict
 from datasets.split import unit_hash
 
@@ -41,8 +40,7 @@ def choose_frames(
 
     `only` those in conflict, with an object merged from several originals, or (side by side) that show one photograph.
     `classes` and `splits` (`train`, `test`, `none`) leave only frames that have one of them. `by` shares the number
-    evenly among classes, rare ones first to choose, or sides of the split. `conflicts` are a merge's: see
-    `find_conflicts`.
+    evenly among classes, rare ones first to choose, or sides of the split. `conflicts` are the version's.
 
     Raises:
         BadDataset: no frame is left.
@@ -63,11 +61,6 @@ def choose_frames(
         wanted = " ".join(filter(None, (only, *classes, *splits)))
         raise BadDataset(f"none of {len(dataset.images)} images can be shown ({wanted or 'all'}); ask for others")
     return groups
-
-
-def find_conflicts(dataset: Dataset) -> tuple[Conflict, ...]:
-    """What the sources of a merged dataset disagree about: the merge, made again, tells."""
-    return merge_records([("", to_records(dataset))], taxonomy=dataset.taxonomy).conflicts
 
 
 def category_ids(dataset: Dataset, image: Image) -> set[int]:

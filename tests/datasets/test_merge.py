@@ -1,6 +1,7 @@
 """Merging: everything once, in any order, as often as one likes; disagreements told, never guessed."""
 
 from collections.abc import Sequence
+from itertools import permutations
 
 import pytest
 from hypothesis import given, settings
@@ -11,6 +12,7 @@ from msgspec.structs import replace
 from datasets.coco import Annotation, Dataset, Image, Origin, Provenance, Shape, Tag, View, make_dataset, to_records
 from datasets.errors import UnknownCategory
 from datasets.merge import Merged, MergeSettings, merge, merge_records
+from datasets.records import Split
 from datasets.taxonomy import Category, Taxonomy
 from datasets.versions import version_digest
 
@@ -118,6 +120,18 @@ def test_merging_in_steps_is_merging_at_once(
     first, second, third = (data.draw(any_dataset) for _ in range(3))
     in_steps = merge([merge([first, second], taxonomy=taxonomy), third], taxonomy=taxonomy)
     assert in_steps == merge([first, second, third], taxonomy=taxonomy)
+
+
+@pytest.mark.parametrize("order", list(permutations(range(3))))
+def test_a_source_that_puts_an_image_on_several_sides_and_none_is_merged_alike_in_steps(
+    taxonomy: Taxonomy, order: tuple[int, ...]
+) -> None:
+    sides: list[tuple[Split | None, list[int]]] = [(None, [1]), ("train", [2]), ("test", [])]
+    parts = [seen_by("a", searched=searched, split=side, taxonomy=taxonomy) for side, searched in sides]
+    one, two, three = (parts[place] for place in order)
+    in_steps = merge([merge([one, two], taxonomy=taxonomy), three], taxonomy=taxonomy)
+    assert in_steps == merge(parts, taxonomy=taxonomy)
+    assert {view.split for view in in_steps.images[0].views} == {"train", "test"}
 
 
 def test_nothing_merges_to_nothing(taxonomy: Taxonomy) -> None:

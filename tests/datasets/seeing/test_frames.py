@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 from msgspec.structs import replace
 
-from datasets.coco import Annotation, Dataset, Image, Origin, Tag, View, make_dataset
+from datasets.coco import Annotation, Dataset, Image, Origin, Tag, make_dataset
 from datasets.errors import BadDataset, UnknownCategory
 from datasets.merging.conflicts import Conflict
-from datasets.seeing import choose_frames, find_conflicts
+from datasets.seeing import choose_frames
 from datasets.seeing.frames import Group, conflicts_by_image
 from datasets.taxonomy import Taxonomy
 
@@ -79,13 +79,6 @@ def test_conflicts_can_be_looked_at(dataset: Dataset) -> None:
     told = Conflict("class", SHA256S[7], "7.jpg", ("dent", "damaged door"), ("one", "two"), detail="IoU 0.80")
     assert shown(choose_frames(dataset, only="conflicts", conflicts=[told])) == [SHA256S[7]]
     assert conflicts_by_image([told]) == {SHA256S[7]: ["class: dent / damaged door: one against two: IoU 0.80"]}
-
-
-def test_conflicts_are_found_by_merging_again(taxonomy: Taxonomy) -> None:
-    views = (View("one", "a", "car", tags=(Tag(3),)), View("two", "a", "car", category_ids=(3,)))
-    image = Image(SHA256S[0], "a", 64, 48, "car", tags=(Tag(3),), views=views)
-    (found,) = find_conflicts(make_dataset(taxonomy, [image], []))
-    assert (found.kind, found.categories) == ("tag", ("clean",))
 
 
 def test_classes_and_splits_leave_the_rest_out(dataset: Dataset) -> None:
