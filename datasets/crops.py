@@ -25,6 +25,13 @@ class Crop:
     pixels: NDArray[np.bool_]
 
 
+def run_lengths(bits: NDArray[np.bool_]) -> list[int]:
+    """The lengths of the runs of equal bits, (N,), beginning with those that are off (there may be none)."""
+    edges = np.flatnonzero(np.diff(bits)) + 1
+    runs: list[int] = np.diff([0, *edges.tolist(), bits.size]).tolist()
+    return [0, *runs] if bits[:1].any() else runs
+
+
 def crop_of(points: Sequence[float]) -> Crop:
     """The crop in a mask's points. Raises BadDataset when the runs don't fill it."""
     left, top, right, bottom = (int(value) for value in points[-_CORNERS:])

@@ -1,8 +1,13 @@
 """SQLAlchemy engines whose SQLite databases keep what was committed, whatever kills the process."""
 
+import time
+from sqlite3 import OperationalError
 from typing import Any
 
 from sqlalchemy import Engine, MetaData, create_engine, event
+
+_WAIT_SECONDS = 60.0
+_POLL_SECONDS = 0.01
 
 
 def open_database(url: str, tables: MetaData) -> Engine:
@@ -16,6 +21,19 @@ def open_database(url: str, tables: MetaData) -> Engine:
 
 def _make_durable(connection: Any, _: object) -> None:
     cursor = connection.cursor()
-    cursor.execute("PRAGMA journal_mode=WAL")
+    _use_write_ahead_log(cursor)
     cursor.execute("PRAGMA synchronous=FULL")
     cursor.close()
+
+
+def _use_write_ahead_log(cursor: Any) -> None:
+    """SQLite's own patience does not reach here: of several who do so to a new database at once, all but one fail."""
+    deadline = time.monotonic() + _WAIT_SECONDS
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+            return
+        except OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(_POLL_SECONDS)  # a database calls nobody back

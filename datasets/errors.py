@@ -3,6 +3,7 @@
     CarloopError                  one sentence: what, where, what to do
     ├── BadInput                  a file or setting that a person has to change
     │   ├── BadDataset            a dataset that cannot be read
+    │   │   └── TooManyPixels     an image that would take too much memory
     │   └── UnknownCategory       a class that the project file does not name
     └── Unavailable               a service, port, disk or memory that is not there right now
 
@@ -20,6 +21,10 @@ class BadInput(CarloopError):
 
 class BadDataset(BadInput):
     """A dataset, or a file of one, that cannot be read."""
+
+
+class TooManyPixels(BadDataset):
+    """An image of more pixels than are safe to decode."""
 
 
 class UnknownCategory(BadInput):

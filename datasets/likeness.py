@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import shapely
 from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
@@ -132,6 +131,8 @@ def _pen(labelled: LabelledObject) -> float:
 
 def _region(labelled: LabelledObject) -> Any:
     """What a shape covers, as shapely has it; nothing where it has too few points."""
+    import shapely  # takes a tenth of a second, and boxes need none of it
+
     if labelled.kind in _PENNED:
         return _PENNED[labelled.kind](labelled).buffer(_pen(labelled))
     if labelled.kind == "cuboid":
@@ -141,11 +142,15 @@ def _region(labelled: LabelledObject) -> Any:
 
 
 def _line(labelled: LabelledObject) -> Any:
+    import shapely
+
     pairs = _pairs(labelled.points)
     return shapely.LineString(pairs) if len(pairs) > 1 else shapely.MultiPoint(pairs)
 
 
 def _points(labelled: LabelledObject) -> Any:
+    import shapely
+
     parts = [labelled, *(element for element in labelled.elements if not element.outside)]
     return shapely.MultiPoint([pair for part in parts for pair in _pairs(part.points)])
 

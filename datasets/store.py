@@ -11,7 +11,7 @@ from pathlib import Path
 from PIL import ExifTags, UnidentifiedImageError
 from PIL import Image as PillowImage
 
-from datasets.errors import BadDataset
+from datasets.errors import BadDataset, TooManyPixels
 from datasets.files import write_bytes
 from datasets.write_behind import WriteBehind, write_behind
 
@@ -44,19 +44,20 @@ class StoredImage:
 
 
 @contextmanager
-def open_image(content: bytes) -> Iterator[PillowImage.Image]:
-    """An image to read within the block.
+def open_image(image: bytes | Path, *, formats: tuple[str, ...] = FORMATS) -> Iterator[PillowImage.Image]:
+    """An image, by its bytes or its file, to read within the block.
 
     Raises:
-        BadDataset: no image of an allowed format, cut short, or of more pixels than Pillow is told to think safe.
+        TooManyPixels: it has more than Pillow is told to think safe.
+        BadDataset: no image of an allowed format, or cut short.
     """
     try:
-        with PillowImage.open(io.BytesIO(content), formats=FORMATS) as picture:
+        with PillowImage.open(io.BytesIO(image) if isinstance(image, bytes) else image, formats=formats) as picture:
             yield picture
     except (PillowImage.DecompressionBombWarning, PillowImage.DecompressionBombError) as error:
-        raise BadDataset(f"too many pixels: {error}") from None
+        raise TooManyPixels(f"too many pixels: {error}") from None
     except UnidentifiedImageError:
-        raise BadDataset(f"no image that is {', '.join(FORMATS)}") from None
+        raise BadDataset(f"no image that is {', '.join(formats)}") from None
     except (OSError, SyntaxError, TypeError, ValueError) as error:
         raise BadDataset(f"not a whole image: {error}") from None
 

@@ -32,10 +32,12 @@ from datasets.ledger.tables import (
     FATES,
     FRAMES,
     JOB_EVENTS,
+    PRELABEL_RUNS,
     PRELABELLED,
     PRELABELS,
     PROBES,
     PULLS,
+    QUARANTINE,
     SCOPES,
     open_tables,
 )
@@ -71,6 +73,27 @@ class Ledger:
     def prelabelled_jobs(self) -> set[int]:
         """The jobs that were pre-labelled, those in which the models found nothing too."""
         return {job_id for (job_id,) in self._rows(select(PRELABELLED.c.job_id), PRELABELLED)}
+
+    def write_prelabel_run(self, job_id: int, run: str) -> None:
+        """Note what a job was last pre-labelled by: a digest of models and thresholds."""
+        with self._engine.begin() as connection:
+            self._replace(connection, PRELABEL_RUNS, [{"run": run}], job_id=job_id)
+
+    def read_prelabel_runs(self) -> dict[int, str]:
+        """What each job was last pre-labelled by."""
+        columns = select(PRELABEL_RUNS.c.job_id, PRELABEL_RUNS.c.run)
+        return {job_id: run for job_id, run in self._rows(columns, PRELABEL_RUNS)}
+
+    def write_quarantine(self, reasons: Mapping[str, str], *, lifted: Iterable[str] = ()) -> None:
+        """Note why images, by SHA-256, could not be predicted on; those that could be since are `lifted`."""
+        with self._engine.begin() as connection:
+            self._delete(connection, QUARANTINE, "sha256", [*lifted, *reasons])
+            rows = [{"sha256": sha256, "reason": reason} for sha256, reason in reasons.items()]
+            _insert(connection, QUARANTINE, [{"scope_id": self._scope_id, **row} for row in rows])
+
+    def read_quarantine(self) -> dict[str, str]:
+        """Why images could not be predicted on, by SHA-256."""
+        return dict(map(tuple, self._rows(select(QUARANTINE.c.sha256, QUARANTINE.c.reason), QUARANTINE)))
 
     def write_fates(self, job_id: int, rows: Iterable[FateRow]) -> None:
         """Replace what is known of the fates in a job."""
@@ -200,7 +223,7 @@ class Ledger:
         ours = (self._scope_id, job_id)
         _insert_many(connection, table, ("scope_id", "job_id", *columns), [(*ours, *row) for row in rows])
 
-    def _delete(self, connection: Connection, table: Table, column: str, keys: Iterable[int]) -> None:
+    def _delete(self, connection: Connection, table: Table, column: str, keys: Iterable[int | str]) -> None:
         gone = [{"gone": key} for key in keys]
         if gone:
             ours = (table.c.scope_id == self._scope_id, table.c[column] == bindparam("gone"))

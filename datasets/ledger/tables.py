@@ -42,6 +42,14 @@ SCOPES = Table(
     Column("name", String(512), nullable=False, unique=True),
 )
 PRELABELLED = Table("prelabelled_jobs", METADATA, _scope(), _job())
+PRELABEL_RUNS = Table("prelabel_runs", METADATA, _scope(), _job(), Column("run", String(64), nullable=False))
+QUARANTINE = Table(
+    "quarantine",
+    METADATA,
+    _scope(),
+    Column("sha256", String(64), primary_key=True),
+    Column("reason", Text, nullable=False),
+)
 PRELABELS = Table(
     "prelabels",
     METADATA,

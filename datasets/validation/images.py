@@ -1,7 +1,6 @@
 """Image files: each is read once, hashed, decoded to its last pixel, and compared with what is declared."""
 
 import hashlib
-import io
 import os
 import warnings
 from collections.abc import Iterator, Sequence
@@ -12,7 +11,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image as PillowImage
 
-from datasets.store import FORMATS
+from datasets.errors import TooManyPixels
+from datasets.store import open_image
 from datasets.validation.columns import Columns
 from datasets.validation.findings import Notes
 from datasets.validation.locate import image_places
@@ -63,14 +63,14 @@ def read_picture(folder: Path, file_name: str) -> Picture | Problem | None:
 def inspect_picture(path: Path, content: bytes) -> Picture | Problem:
     """Hash and decode one image's bytes."""
     try:
-        with PillowImage.open(io.BytesIO(content), formats=FORMATS) as picture:
+        with open_image(content) as picture:
             pixels = picture.width * picture.height
             if pixels > (PillowImage.MAX_IMAGE_PIXELS or pixels):
                 return Problem("image-bomb", f"{picture.width} x {picture.height} pixels")
             picture.load()
             orientation = picture.getexif().get(_ORIENTATION, 1)
             size = picture.size
-    except PillowImage.DecompressionBombError as error:
+    except TooManyPixels as error:
         return Problem("image-bomb", str(error))
     except Exception as error:  # a decoder raises anything on hostile bytes; told as a finding
         return Problem("unreadable-image", f"{len(content)} bytes: {error or type(error).__name__}")

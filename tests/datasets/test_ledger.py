@@ -206,9 +206,24 @@ def test_states_of_a_job_are_in_the_order_of_time_and_noted_once(ledger: Ledger)
     }
 
 
+def test_what_pre_labelled_a_job_is_what_did_so_last(ledger: Ledger) -> None:
+    for run in ("first", "second"):
+        ledger.write_prelabel_run(4, run)
+    assert ledger.read_prelabel_runs() == {4: "second"}
+
+
+def test_an_image_stays_in_quarantine_until_it_is_lifted(ledger: Ledger) -> None:
+    ledger.write_quarantine({ONE: "cut short", OTHER: "no picture"})
+    ledger.write_quarantine({ONE: "not there"})
+    assert ledger.read_quarantine() == {ONE: "not there", OTHER: "no picture"}
+    ledger.write_quarantine({}, lifted=[ONE, OTHER])
+    assert ledger.read_quarantine() == {}
+
+
 @pytest.mark.parametrize(
     ("write", "read"),
     [
+        (lambda one: one.write_quarantine({ONE: "cut short"}), lambda one: one.read_quarantine()),
         (lambda one: one.write_prelabels(4, [Prelabel(ONE, "m@1", DENT)]), lambda one: one.prelabelled_jobs()),
         (
             lambda one: one.write_pull(PULL, [FateRow(ONE, None, Fate("added", None, DENT))]),
@@ -221,7 +236,7 @@ def test_states_of_a_job_are_in_the_order_of_time_and_noted_once(ledger: Ledger)
             lambda one: one.read_job_events(),
         ),
     ],
-    ids=["pre-labels", "pull", "frames", "controls", "events"],
+    ids=["quarantine", "pre-labels", "pull", "frames", "controls", "events"],
 )
 def test_projects_in_one_database_don_t_see_each_other(
     url: str, write: Callable[[Ledger], None], read: Callable[[Ledger], Any]
@@ -252,7 +267,7 @@ def test_what_was_written_outlives_a_killed_process(url: str) -> None:
 
 
 def test_those_who_make_a_ledger_at_once_end_with_one(tmp_path: Path) -> None:
-    together = Barrier(4)
+    together = Barrier(4, timeout=60)
 
     def open_and_write(number: int) -> None:
         for place in range(5):

@@ -130,8 +130,14 @@ def test_people_are_told_apart_by_the_assignee_of_the_job(ledger: Ledger) -> Non
 def test_images_with_probes_count_in_blind_acceptance_alone(ledger: Ledger) -> None:
     pulled(ledger, 1, [row("accepted"), row("deleted", sha256=image(2))], images=[image(1), image(2)])
     ledger.write_probes(1, [Probe(image(2), "spurious", DENT, None)])
+    ledger.write_prelabels(2, [])
+    pulled(ledger, 2, [row("added", sha256=image(2))], images=[image(1), image(2)], assignee="bob")
     found = report(ledger)
     assert (found.total.prelabels, found.total.verdicts["deleted"]) == (1, 0)
+    corrections = found.effort.prelabelled.corrections_per_image
+    assert corrections is not None
+    assert corrections.value == pytest.approx(1 / 3)  # on two images of bob's job and the one of ann's without a probe
+    assert found.agreement.images == 1
     assert found.notes[0].startswith("Images with probes count in blind acceptance")
 
 

@@ -34,7 +34,7 @@ class Agreement:
 
 
 def agreement(material: Material, rng: np.random.Generator) -> Agreement:
-    """Over all pairs of people who labelled an image in different jobs."""
+    """Over all pairs of people who labelled an image in different jobs, neither of them with a probe on it."""
     by_image: dict[str, list[tuple[_Objects, _Objects]]] = defaultdict(list)
     people: set[str] = set()
     for sha256, names, pair in _pairs(material):
@@ -64,7 +64,8 @@ def _pairs(material: Material) -> Iterator[tuple[str, tuple[str, str], tuple[_Ob
             if row.fate.after:
                 left[row.sha256].setdefault(job_id, []).append(row.fate.after)
     for sha256, by_job in sorted(left.items()):
-        for one, other in combinations(sorted(by_job), 2):
+        unprobed = sorted(job_id for job_id in by_job if (job_id, sha256) not in material.planted)
+        for one, other in combinations(unprobed, 2):
             names = (material.jobs[one].assignee, material.jobs[other].assignee)
             if names[0] and names[1] and names[0] != names[1]:
                 yield sha256, (names[0], names[1]), (by_job[one], by_job[other])

@@ -13,7 +13,10 @@ _LEAST_JOBS = 2
 
 @dataclass(frozen=True)
 class Arm:
-    """Jobs of one sort; `timed` of them have a working time, from which `seconds_per_image` is."""
+    """Jobs of one sort; `timed` of them have a working time, from which `seconds_per_image` is.
+
+    Corrections are those on images without probes; a job's time is that of all its images.
+    """
 
     jobs: int
     images: int
@@ -64,12 +67,12 @@ def effort(material: Material, rng: np.random.Generator) -> Effort:
 
 def _arm(jobs: Sequence[JobFacts], rng: np.random.Generator) -> Arm:
     timed = [job for job in jobs if job.seconds is not None]
-    corrections = np.array([[job.corrections, job.images] for job in jobs], float)
+    corrections = np.array([[job.corrections, job.unprobed_images] for job in jobs if job.unprobed_images], float)
     return Arm(
         jobs=len(jobs),
         images=sum(job.images for job in jobs),
         timed=len(timed),
-        corrections_per_image=bootstrapped(corrections, _ratio, rng) if jobs else None,
+        corrections_per_image=bootstrapped(corrections, _ratio, rng) if len(corrections) else None,
         seconds_per_image=bootstrapped(_seconds(timed), _ratio, rng) if timed else None,
     )
 

@@ -14,14 +14,17 @@ from datasets.ledger.records import FateRow, JobEvent, Outcomes, Probe, Pull
 from datasets.ledger.store import Ledger
 
 IN_PROGRESS = "in progress"
+Place = tuple[int, str]
+"""An image, by SHA-256, in a job."""
 
 
 @dataclass(frozen=True)
 class JobFacts:
     """One accepted job. `sha256s` are the images that it is known to cover, `seconds` how long people worked on it.
 
-    `verdicts` are of shapes, `tag_corrections` how many tags were set, removed or changed. `timed_by_cvat` says whether
-    the time is CVAT's own count, or that between changes of the job's state, breaks included.
+    `verdicts` are of shapes, `tag_corrections` how many tags were set, removed or changed; `probed_corrections` are
+    those of both on the `probed_images`, where something was planted. `timed_by_cvat` says whether the time is CVAT's
+    own count, or that between changes of the job's state, breaks included.
     """
 
     job_id: int
@@ -34,12 +37,18 @@ class JobFacts:
     tag_corrections: int
     seconds: float | None = None
     timed_by_cvat: bool = False
+    probed_images: int = 0
+    probed_corrections: int = 0
 
     @property
     def corrections(self) -> int:
-        """Shapes and tags that were moved, re-classed, deleted or added."""
+        """Shapes and tags that were moved, re-classed, deleted or added on images without probes."""
         shapes = sum(count for verdict, count in self.verdicts.items() if verdict != "accepted")
-        return shapes + self.tag_corrections
+        return shapes + self.tag_corrections - self.probed_corrections
+
+    @property
+    def unprobed_images(self) -> int:
+        return self.images - self.probed_images
 
 
 @dataclass(frozen=True)
@@ -53,15 +62,24 @@ class Material:
     knows_all_images: bool
 
     @cached_property
+    def planted(self) -> frozenset[Place]:
+        """Where something was planted, or left out, on purpose."""
+        return places_of(self.probes)
+
+    @cached_property
     def counted(self) -> Outcomes:
-        """The fates on images without probes, where nothing was planted."""
-        planted = {(job_id, probe.sha256) for job_id, probes in self.probes.items() for probe in probes}
+        """The fates on images without probes."""
         places = zip(self.outcomes.job_id.tolist(), self.outcomes.sha256, strict=True)
-        return self.outcomes.where(np.array([place not in planted for place in places], bool))
+        return self.outcomes.where(np.array([place not in self.planted for place in places], bool))
 
     @cached_property
     def timed_jobs(self) -> list[JobFacts]:
         return [job for job in self.jobs.values() if job.seconds is not None and job.images]
+
+
+def places_of(probes: Mapping[int, Sequence[Probe]]) -> frozenset[Place]:
+    """Where probes are."""
+    return frozenset((job_id, probe.sha256) for job_id, found in probes.items() for probe in found)
 
 
 def read_material(ledger: Ledger) -> Material:
@@ -73,6 +91,7 @@ def read_material(ledger: Ledger) -> Material:
         ledger.read_job_events(),
         controls=ledger.read_controls(),
         prelabelled=ledger.prelabelled_jobs(),
+        planted=places_of(probes),
     )
     wanted = (set(probes) | _jobs_that_share_images(jobs.values())) & set(jobs)
     knows_all_images = all(job_id in pulls and pulls[job_id].sha256s for job_id in jobs)
@@ -87,14 +106,17 @@ def make_jobs(
     *,
     controls: set[int],
     prelabelled: set[int],
+    planted: frozenset[Place] = frozenset(),
 ) -> dict[int, JobFacts]:
     """The facts of each job that was pulled or has fates."""
     seen: dict[int, set[str]] = defaultdict(set)
     shapes: dict[int, Counter[str]] = defaultdict(Counter)
     tags: Counter[int] = Counter()
+    probed_corrections: Counter[int] = Counter()
     columns = (outcomes.job_id.tolist(), outcomes.sha256, outcomes.kind, outcomes.verdict)
     for job_id, sha256, kind, verdict in zip(*columns, strict=True):
         seen[job_id].add(sha256)
+        probed_corrections[job_id] += verdict != "accepted" and (job_id, sha256) in planted
         if kind == "tag":
             tags[job_id] += verdict != "accepted"
         else:
@@ -116,6 +138,8 @@ def make_jobs(
             tag_corrections=tags[job_id],
             seconds=told or seconds_in_progress(states),
             timed_by_cvat=bool(told),
+            probed_images=sum((job_id, sha256) in planted for sha256 in sha256s),
+            probed_corrections=probed_corrections[job_id],
         )
     return jobs
 

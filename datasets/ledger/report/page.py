@@ -49,7 +49,7 @@ def headline(report: Report) -> list[tuple[str, str, str]]:
     return [
         ("pre-labels", f"{report.total.prelabels:,}", f"in {report.jobs:,} jobs, {report.images:,} images"),
         ("accepted as they were", *_percent_parts(report.total.accepted)),
-        ("saved per image", *((f"{saved.value:.1f} s", _ends(saved, "{:.1f}")) if saved else ("?", "not known"))),
+        ("saved per image", *((f"{saved.value:z.1f} s", _ends(saved, "{:z.1f}")) if saved else ("?", "not known"))),
         ("accepted blindly", *_percent_parts(blind)),
         ("agreement, F1", *((f"{f1.value:.2f}", _ends(f1, "{:.2f}")) if f1 else ("?", "not known"))),
     ]
@@ -64,8 +64,13 @@ def number(found: Estimate | None, form: str = "{:.2f}") -> str:
     """A value with its interval; nothing where it is not known."""
     if found is None:
         return ""
-    ends = "" if isnan(found.low) else f" ({form.format(found.low)}–{form.format(found.high)})"
+    ends = "" if isnan(found.low) else f" ({_range(found, form)})"
     return form.format(found.value) + ends
+
+
+def _range(found: Estimate, form: str) -> str:
+    """An interval's ends; a dash beside a minus would be read wrongly."""
+    return f"{form.format(found.low)}{' to ' if found.low < 0 else '–'}{form.format(found.high)}"
 
 
 def told_score(found: BreakEven) -> str:
@@ -83,7 +88,7 @@ def _percent_parts(found: Share | None) -> tuple[str, str]:
 
 
 def _ends(found: Estimate, form: str) -> str:
-    return "from one alone" if isnan(found.low) else f"{form.format(found.low)}–{form.format(found.high)}"
+    return "from one alone" if isnan(found.low) else _range(found, form)
 
 
 def _stacked(group: Group) -> list[tuple[int, str, str]]:

@@ -76,7 +76,9 @@ def make_report(material: Material, *, given_costs: Mapping[Verdict, float] = _N
 def _notes(material: Material) -> list[str]:
     notes = []
     if any(material.probes.values()):
-        notes.append("Images with probes count in blind acceptance and in the effort of jobs alone.")
+        notes.append(
+            "Images with probes count in blind acceptance alone, but jobs' working times are those of all their images."
+        )
     if material.jobs and not material.knows_all_images:
         notes.append(
             "Images on which nobody drew anything may be missing: the ledger does not list every job's images."

@@ -75,7 +75,7 @@ def _sentences(report: Report) -> list[str]:
     if effort.saved_seconds and effort.saved_share:
         share = effort.saved_share
         told.append(
-            f"Pre-labels save {number(effort.saved_seconds, '{:.1f}')} s per image, "
+            f"Pre-labels save {number(effort.saved_seconds, '{:z.1f}')} s per image, "
             f"{share.value:.0%} ({share.low:.0%} to {share.high:.0%}) of the time without them."
         )
     if blind.accepted:
