@@ -14,9 +14,9 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from datasets.errors import BadDataset
 from datasets.files import digest, new_folder, read_json, write_json
@@ -28,6 +28,9 @@ SPEC_FILE = "bundle.json"
 
 Task = Literal["detector", "classifier"]
 ModelName = Literal["damage_detector", "cleanliness_classifier"]
+Shape = Literal["rectangle", "polygon", "mask"]
+Share = Annotated[float, Field(ge=0, le=1)]
+FileName = Annotated[str, Field(pattern=r"^\w[\w.-]*$")]
 
 
 class BundleSpec(BaseModel):
@@ -35,6 +38,9 @@ class BundleSpec(BaseModel):
 
     `class_names` are in the order of the graph's outputs (a detector's YOLO ids). The graph takes float32 RGB in
     [0, 1] of shape (N, 3, image_size, image_size). `files` maps each file's name to the SHA-256 of its bytes.
+    A class in `thresholds` has its own score to exceed, all others have `threshold`. `shape` is what a segmentation
+    graph's objects are told as; a graph of boxes tells rectangles. What came after the first bundles is written only
+    where it is not the default, so that their digests stay.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -46,7 +52,19 @@ class BundleSpec(BaseModel):
     image_size: int = Field(ge=32)
     threshold: float = Field(default=0.25, ge=0, le=1, description="scores below it are not predicted")
     iou_threshold: float = Field(default=0.6, ge=0, le=1, description="a box that overlaps a better one by more goes")
-    files: Mapping[str, str] = {}
+    thresholds: Mapping[str, Share] = Field(default={}, exclude_if=lambda value: not value)
+    shape: Shape = Field(default="rectangle", exclude_if=lambda value: value == "rectangle")
+    files: Mapping[FileName, str] = {}
+
+    @model_validator(mode="after")
+    def _thresholds_are_of_classes(self) -> Self:
+        if unknown := sorted(self.thresholds.keys() - set(self.class_names)):
+            raise ValueError(f"thresholds for {unknown}, the classes are {list(self.class_names)}")
+        return self
+
+    def threshold_of(self, class_name: str) -> float:
+        """The score that a prediction of this class has to exceed."""
+        return self.thresholds.get(class_name, self.threshold)
 
 
 @dataclass(frozen=True)
@@ -65,6 +83,12 @@ class Bundle:
     @property
     def model_path(self) -> Path:
         return self.folder / MODEL_FILE
+
+    def read_graph(self) -> bytes:
+        """The graph, checked as it is read: what is opened is what was published. Raises TamperedBundle."""
+        content = self.model_path.read_bytes()
+        require_digest(self.model_path, hashlib.sha256(content).hexdigest(), self.spec.files[MODEL_FILE])
+        return content
 
 
 def class_names(taxonomy: Taxonomy, task: Task) -> tuple[str, ...]:
@@ -93,26 +117,40 @@ def read_bundle(bundles: Path, bundle_digest: str) -> Bundle:
         BadBundle: bundle.json is whole, but not one that this version of Carloop can read.
     """
     folder = bundles / bundle_digest
-    spec = _read_spec(folder / SPEC_FILE, bundle_digest)
+    spec = parse_spec(_read(folder / SPEC_FILE), bundle_digest, folder / SPEC_FILE)
     for name, sha256 in spec.files.items():
-        _require_digest(folder / name, sha256)
+        _require_file(folder / name, sha256)
     return Bundle(folder, bundle_digest, spec)
+
+
+def parse_spec(content: object, bundle_digest: str, place: object) -> BundleSpec:
+    """What bundle.json's content, read from `place`, says. Raises as `read_bundle` does."""
+    require_digest(place, digest(content), bundle_digest, what="digest")
+    try:
+        spec = BundleSpec.model_validate(content)
+    except ValidationError as error:
+        raise BadBundle(f"{place} is not a bundle this version of Carloop can read: {error}") from error
+    if MODEL_FILE not in spec.files:
+        raise BadBundle(f"{place} lists no {MODEL_FILE}; publish the model again")
+    return spec
 
 
 def publish(bundles: Path, model: str, bundle_digest: str) -> None:
     """Let `model` be served from this bundle from now on, in one step."""
-    write_json(_pointer(bundles, model), {"digest": bundle_digest})
+    write_json(pointer_path(bundles, model), {"digest": bundle_digest})
 
 
 def read_pointer(bundles: Path, model: str) -> str | None:
     """The digest of the bundle that `model` is served from; None before the first is published."""
-    pointer = _pointer(bundles, model)
-    if not pointer.exists():
-        return None
-    content = read_json(pointer)
+    pointer = pointer_path(bundles, model)
+    return parse_pointer(read_json(pointer), pointer) if pointer.exists() else None
+
+
+def parse_pointer(content: object, place: object) -> str:
+    """The digest that a pointer's content, read from `place`, names. Raises BadBundle."""
     bundle_digest = content.get("digest") if isinstance(content, dict) else None
     if not isinstance(bundle_digest, str) or not re.fullmatch(r"[0-9a-f]{64}", bundle_digest):
-        raise BadBundle(f"{pointer} names no bundle but {content!r}; publish the model again")
+        raise BadBundle(f"{place} names no bundle but {content!r}; publish the model again")
     return bundle_digest
 
 
@@ -122,7 +160,7 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
-def _pointer(bundles: Path, model: str) -> Path:
+def pointer_path(bundles: Path, model: str) -> Path:
     return bundles / f"{model}.json"
 
 
@@ -133,21 +171,20 @@ def _copy_durably(source: Path, target: Path) -> None:
         os.fsync(writing.fileno())
 
 
-def _read_spec(path: Path, bundle_digest: str) -> BundleSpec:
+def _read(path: Path) -> object:
     try:
-        content = read_json(path)
+        return read_json(path)
     except BadDataset as error:
         raise TamperedBundle(f"{error}; publish the model again") from error
-    if (found := digest(content)) != bundle_digest:
-        raise TamperedBundle(f"{path} has digest {found}, not {bundle_digest}; publish the model again")
-    try:
-        return BundleSpec.model_validate(content)
-    except ValidationError as error:
-        raise BadBundle(f"{path} is not a bundle this version of Carloop can read: {error}") from error
 
 
-def _require_digest(path: Path, sha256: str) -> None:
+def _require_file(path: Path, sha256: str) -> None:
     if not path.is_file():
         raise TamperedBundle(f"{path} is not there, bundle.json lists it; publish the model again")
-    if (found := file_sha256(path)) != sha256:
-        raise TamperedBundle(f"{path} has SHA-256 {found}, not {sha256}; publish the model again")
+    require_digest(path, file_sha256(path), sha256)
+
+
+def require_digest(place: object, found: str, expected: str, *, what: str = "SHA-256") -> None:
+    """Raise TamperedBundle, which names the place, unless the digests are the same."""
+    if found != expected:
+        raise TamperedBundle(f"{place} has {what} {found}, not {expected}; publish the model again")

@@ -5,14 +5,17 @@
     │   ├── BadBundle             a published model that does not fit what it says of itself
     │   │   └── TamperedBundle    a file of it has other bytes than its digest says
     │   ├── UndecodableImage      bytes that are no picture
+    │   ├── NoSuchPrecision       a precision that this machine does not compute in
     │   ├── NothingToTrain        a dataset without labels for this model
     │   └── NotPublishable        a version that has no bundle yet
+    ├── Unavailable
+    │   └── StoreAway             a store of bundles that does not answer
     └── TrainingFailed            a training that ended without weights; the message names its log
 
-CarloopError and BadInput are datasets' own.
+CarloopError, BadInput and Unavailable are datasets' own.
 """
 
-from datasets.errors import BadInput, CarloopError
+from datasets.errors import BadInput, CarloopError, Unavailable
 
 
 class BadBundle(BadInput):
@@ -27,12 +30,20 @@ class UndecodableImage(BadInput):
     """Bytes that cannot be decoded as a picture."""
 
 
+class NoSuchPrecision(BadInput):
+    """A precision that this machine does not compute in."""
+
+
 class NothingToTrain(BadInput):
     """A dataset in which no training image is labelled for this model."""
 
 
 class NotPublishable(BadInput):
     """A model version that cannot be served because it has no bundle yet."""
+
+
+class StoreAway(Unavailable):
+    """A store of published bundles that does not answer now."""
 
 
 class TrainingFailed(CarloopError):

@@ -5,7 +5,7 @@ Partial labels are honoured as in LVIS (https://arxiv.org/abs/1908.03195): where
 class, that class is neither truth nor false positive there.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 
 from datasets.coco import Dataset, Image
 from training.bundle import Bundle
+from training.errors import UndecodableImage
 from training.predictors import (
-    BATCH,
     Classifier,
     ClassScore,
     Detection,
     Pixels,
-    decode_image,
+    decode_ahead,
     load_predictor,
 )
 
@@ -30,6 +30,7 @@ EVALUATION_THRESHOLD = 0.001
 """The whole precision-recall curve is scored, so that nearly every detection counts."""
 
 Prediction = TypeVar("Prediction")
+PredictStream = Callable[[Iterable[tuple[str, Pixels]]], Iterator[tuple[str, list[Prediction]]]]
 
 
 @dataclass(frozen=True)
@@ -53,21 +54,23 @@ def evaluate_bundle(bundle: Bundle, truth: Dataset, store: Path) -> DetectorScor
     """Score what would be served: the bundle's own predictor on every image of `truth`, read from `store`."""
     predictor = load_predictor(bundle)
     if isinstance(predictor, Classifier):
-        return score_classifier(truth, read_and_predict(truth.images, store, predictor.predict_batch))
-    predict = partial(predictor.predict_batch, threshold=EVALUATION_THRESHOLD)
+        return score_classifier(truth, read_and_predict(truth.images, store, predictor.predict_stream))
+    predict = partial(predictor.predict_stream, threshold=EVALUATION_THRESHOLD)
     return score_detector(truth, read_and_predict(truth.images, store, predict))
 
 
 def read_and_predict(
-    images: Sequence[Image], store: Path, predict_batch: Callable[[Sequence[Pixels]], list[list[Prediction]]]
+    images: Sequence[Image], store: Path, predict_stream: PredictStream[Prediction]
 ) -> dict[str, list[Prediction]]:
-    """Predictions by SHA-256, a batch of pictures in memory at a time. Raises UndecodableImage."""
-    predictions: dict[str, list[Prediction]] = {}
-    for start in range(0, len(images), BATCH):
-        some = images[start : start + BATCH]
-        pictures = [decode_image((store / image.file_name).read_bytes()) for image in some]
-        predictions |= zip((image.sha256 for image in some), predict_batch(pictures), strict=True)
-    return predictions
+    """Predictions by SHA-256, a few pictures in memory at a time. Raises UndecodableImage."""
+    contents = ((image.sha256, (store / image.file_name).read_bytes()) for image in images)
+    return dict(predict_stream((sha256, _require_pixels(decoded)) for sha256, decoded in decode_ahead(contents)))
+
+
+def _require_pixels(decoded: Pixels | UndecodableImage) -> Pixels:
+    if isinstance(decoded, UndecodableImage):
+        raise decoded
+    return decoded
 
 
 def score_detector(truth: Dataset, predictions: Mapping[str, Sequence[Detection]]) -> DetectorScores:

@@ -1,40 +1,49 @@
 """What a published model sees in a picture. Boxes are xyxy: pixels of the upright picture, origin top left.
 
-The one predictor core behind the Nuclio functions, the batched driver and the evaluation. OpenVINO runs the
-graph in float32; letterbox and suppression are Ultralytics' (`data/augment.py: LetterBox`, `utils/nms.py`), so
-a served model answers what the trained one did. Predictors may be used from several threads.
+The one predictor core behind the Nuclio functions, the batched driver and the evaluation. OpenVINO runs the graph, in
+float32 unless told otherwise; letterbox and suppression are Ultralytics' (`data/augment.py: LetterBox`,
+`utils/nms.py`), so a served model answers what the trained one did. Predictors may be used from several threads.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from io import BytesIO
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 
-import cv2
 import numpy as np
-import openvino
-from numpy.typing import NDArray
-from PIL import Image, ImageOps
 
+from datasets.crops import Crop
 from training.bundle import Bundle
-from training.errors import BadBundle, UndecodableImage
+from training.errors import BadBundle
+from training.predicting.graphs import Graph, Precision
+from training.predicting.masks import instance_masks
+from training.predicting.pictures import Floats, Key, Letterbox, Pixels, decode_ahead, decode_image
+from training.predicting.suppression import suppress
 
-GREY = 114
-MAX_DETECTIONS = 300
-BATCH = 16
+__all__ = [
+    "ClassScore",
+    "Classifier",
+    "Detection",
+    "Detector",
+    "Letterbox",
+    "Pixels",
+    "Precision",
+    "decode_ahead",
+    "decode_image",
+    "load_predictor",
+]
 
-Floats = NDArray[np.float32]
-Pixels = NDArray[np.uint8]
-"""A picture: (H, W, 3) RGB, upright."""
+_BOX = 4
+_OUTPUTS = {"detector": ((3,), (3, 4)), "classifier": ((2,),)}
+"""How many axes each output has: anchors, or anchors and prototypes; probabilities."""
 
 
 @dataclass(frozen=True, slots=True)
 class Detection:
-    """One object; `bbox_xyxy` lies inside the picture, `score` in [0, 1]."""
+    """One object; `bbox_xyxy` lies inside the picture, `score` in [0, 1], `mask` is a segmentation graph's."""
 
     class_name: str
     bbox_xyxy: tuple[float, float, float, float]
     score: float
+    mask: Crop | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,159 +54,128 @@ class ClassScore:
     score: float
 
 
-@dataclass(frozen=True, slots=True)
-class Letterbox:
-    """How a (height, width) picture lies on a square of `size` pixels: scaled, then moved by (left, top)."""
-
-    size: int
-    height: int
-    width: int
-
-    @property
-    def scaled_hw(self) -> tuple[int, int]:
-        gain = min(self.size / self.height, self.size / self.width)
-        return max(round(self.height * gain), 1), max(round(self.width * gain), 1)
-
-    @property
-    def left_top(self) -> tuple[int, int]:
-        height, width = self.scaled_hw
-        return round((self.size - width) / 2 - 0.1), round((self.size - height) / 2 - 0.1)
-
-    def place(self, pixels: Pixels) -> Pixels:
-        """The picture centred on grey: (size, size, 3)."""
-        height, width = self.scaled_hw
-        left, top = self.left_top
-        canvas = np.full((self.size, self.size, 3), GREY, np.uint8)
-        same_size = (height, width) == pixels.shape[:2]
-        scaled = pixels if same_size else cv2.resize(pixels, (width, height), interpolation=cv2.INTER_LINEAR)
-        canvas[top : top + height, left : left + width] = scaled
-        return canvas
-
-    def restore(self, boxes_xyxy: Floats) -> Floats:
-        """(N, 4) boxes on the square as boxes on the picture, clipped to it."""
-        height, width = self.scaled_hw
-        left, top = self.left_top
-        gain_xy = np.array([width / self.width, height / self.height] * 2, np.float32)
-        restored = (boxes_xyxy - np.array([left, top] * 2, np.float32)) / gain_xy
-        return restored.clip(0, np.array([self.width, self.height] * 2, np.float32))
-
-
-def decode_image(content: bytes) -> Pixels:
-    """The picture in an image file's bytes, turned upright by its EXIF orientation: (H, W, 3) uint8 RGB.
-
-    Raises UndecodableImage for anything that Pillow cannot decode in full.
-    """
-    try:
-        with Image.open(BytesIO(content)) as image:
-            return np.array(ImageOps.exif_transpose(image).convert("RGB"))
-    except Exception as error:  # each of Pillow's formats raises its own kinds
-        reason = f"{type(error).__name__}: {error}"
-        raise UndecodableImage(f"{len(content)} bytes are no picture ({reason}); replace them") from error
-
-
 class Detector:
-    """Finds objects; the bundle's graph gives YOLO's (N, 4 + classes, anchors): centre xywh and scores."""
+    """Finds objects.
 
-    def __init__(self, bundle: Bundle) -> None:
+    The bundle's graph gives YOLO's (1, 4 + classes, anchors): centre xywh and scores. A segmentation graph gives
+    (1, 4 + classes + M, anchors), which end in M coefficients, and (1, M, h, w) prototypes for masks to be mixed of.
+    """
+
+    def __init__(self, bundle: Bundle, *, precision: Precision = "f32") -> None:
         self.bundle = bundle
-        self._graph = _Graph(bundle, outputs=4 + len(bundle.spec.class_names))
+        self._graph = Graph(bundle, precision=precision)
+        anchors, *prototypes = _require_outputs(bundle, self._graph)
+        self._scored = _BOX + len(bundle.spec.class_names)
+        _require_channels(bundle, anchors[1], self._scored + sum(shape[1] for shape in prototypes))
+        self._thresholds = np.array([bundle.spec.threshold_of(name) for name in bundle.spec.class_names], np.float32)
 
-    def predict(self, pixels: Pixels, *, threshold: float | None = None) -> list[Detection]:
-        """The objects whose score exceeds `threshold` (default the bundle's), best first, at most 300."""
-        return self.predict_batch([pixels], threshold=threshold)[0]
+    def predict(
+        self, pixels: Pixels, *, threshold: float | None = None, square: Pixels | None = None
+    ) -> list[Detection]:
+        """The objects whose score exceeds `threshold` (default the bundle's own), best first, at most 300.
+
+        `square` is the picture's letterbox of the bundle's image size, where it is at hand.
+        """
+        letterbox = self._letterbox(pixels)
+        with self._graph.answers(letterbox.place(pixels) if square is None else square) as outputs:
+            return self._detections(outputs, letterbox, threshold)
 
     def predict_batch(self, pictures: Sequence[Pixels], *, threshold: float | None = None) -> list[list[Detection]]:
         """`predict` for each picture, in order; faster than one by one."""
-        floor = self.bundle.spec.threshold if threshold is None else threshold
-        return [
-            self._detections(anchors, _letterbox(pixels, self.bundle), floor)
-            for pixels, anchors in zip(pictures, self._graph.run(pictures), strict=True)
-        ]
+        return [found for _, found in self.predict_stream(enumerate(pictures), threshold=threshold)]
 
-    def _detections(self, anchors: Floats, letterbox: Letterbox, threshold: float) -> list[Detection]:
-        boxes_xyxy, scores, class_ids = suppress(anchors, threshold, self.bundle.spec.iou_threshold)
-        names = self.bundle.spec.class_names
+    def predict_stream(
+        self, pictures: Iterable[tuple[Key, Pixels]], *, threshold: float | None = None
+    ) -> Iterator[tuple[Key, list[Detection]]]:
+        """`predict` for each (key, picture), in order, several at once; `pictures` may be longer than memory.
+
+        They are asked for while others are computed on: with `decode_ahead`, decoding costs no time of its own.
+        """
+        placed = (((key, letterbox), square) for key, letterbox, square in map(self._place, pictures))
+        for (key, letterbox), outputs in self._graph.stream(placed):
+            yield key, self._detections(outputs, letterbox, threshold)
+
+    def _letterbox(self, pixels: Pixels) -> Letterbox:
+        return Letterbox(self._graph.size, *pixels.shape[:2])
+
+    def _place(self, keyed: tuple[Key, Pixels]) -> tuple[Key, Letterbox, Pixels]:
+        letterbox = self._letterbox(keyed[1])
+        return keyed[0], letterbox, letterbox.place(keyed[1])
+
+    def _detections(self, outputs: Sequence[Floats], letterbox: Letterbox, threshold: float | None) -> list[Detection]:
+        anchors, spec = outputs[0], self.bundle.spec
+        floors = self._thresholds if threshold is None else threshold
+        kept = suppress(anchors[: self._scored], floors, spec.iou_threshold)
+        boxes_xyxy = letterbox.restore(kept.boxes_xyxy)
+        masks: Sequence[Crop | None] = [None] * len(boxes_xyxy)
+        if len(outputs) > 1:
+            masks = instance_masks(outputs[1], anchors[self._scored :, kept.anchors].T, boxes_xyxy, letterbox)
         return [
-            Detection(names[class_id], (left, top, right, bottom), score)
-            for (left, top, right, bottom), score, class_id in zip(
-                letterbox.restore(boxes_xyxy).tolist(), scores.tolist(), class_ids.tolist(), strict=True
+            Detection(spec.class_names[class_id], (left, top, right, bottom), score, mask)
+            for (left, top, right, bottom), score, class_id, mask in zip(
+                boxes_xyxy.tolist(), kept.scores.tolist(), kept.class_ids.tolist(), masks, strict=True
             )
+            if mask is None or mask.pixels.size  # Ultralytics, too, drops what has no pixel
         ]
 
 
 class Classifier:
-    """Names what a picture shows as a whole; the bundle's graph gives (N, classes) probabilities."""
+    """Names what a picture shows as a whole; the bundle's graph gives (1, classes) probabilities."""
 
-    def __init__(self, bundle: Bundle) -> None:
+    def __init__(self, bundle: Bundle, *, precision: Precision = "f32") -> None:
         self.bundle = bundle
-        self._graph = _Graph(bundle, outputs=len(bundle.spec.class_names))
+        self._graph = Graph(bundle, precision=precision)
+        (probabilities,) = _require_outputs(bundle, self._graph)
+        _require_channels(bundle, probabilities[1], len(bundle.spec.class_names))
 
-    def predict(self, pixels: Pixels) -> list[ClassScore]:
-        """Every class with its probability, best first."""
-        return self.predict_batch([pixels])[0]
+    def predict(self, pixels: Pixels, *, square: Pixels | None = None) -> list[ClassScore]:
+        """Every class with its probability, best first. `square` is as for a Detector."""
+        with self._graph.answers(self._place(pixels) if square is None else square) as (probabilities,):
+            return self._ranked(probabilities)
 
     def predict_batch(self, pictures: Sequence[Pixels]) -> list[list[ClassScore]]:
-        """`predict` for each picture, in order."""
-        return [self._ranked(probabilities) for probabilities in self._graph.run(pictures)]
+        """`predict` for each picture, in order; faster than one by one."""
+        return [ranked for _, ranked in self.predict_stream(enumerate(pictures))]
+
+    def predict_stream(self, pictures: Iterable[tuple[Key, Pixels]]) -> Iterator[tuple[Key, list[ClassScore]]]:
+        """`predict` for each (key, picture), in order, several at once; `pictures` may be longer than memory."""
+        for key, (probabilities,) in self._graph.stream((key, self._place(pixels)) for key, pixels in pictures):
+            yield key, self._ranked(probabilities)
+
+    def _place(self, pixels: Pixels) -> Pixels:
+        return Letterbox(self._graph.size, *pixels.shape[:2]).place(pixels)
 
     def _ranked(self, probabilities: Floats) -> list[ClassScore]:
         pairs = zip(self.bundle.spec.class_names, probabilities.tolist(), strict=True)
         return sorted((ClassScore(*pair) for pair in pairs), key=lambda each: -each.score)
 
 
-def load_predictor(bundle: Bundle) -> Detector | Classifier:
-    """The predictor for a bundle's task. Raises BadBundle when the graph is not what the bundle says."""
-    return Detector(bundle) if bundle.spec.task == "detector" else Classifier(bundle)
+def load_predictor(bundle: Bundle, *, precision: Precision = "f32") -> Detector | Classifier:
+    """The predictor for a bundle's task, warmed up.
 
-
-def suppress(anchors: Floats, threshold: float, iou_threshold: float) -> tuple[Floats, Floats, NDArray[np.int32]]:
-    """YOLO's (4 + classes, A) anchors, in centre xywh, as (N, 4) xyxy boxes, (N,) scores and class ids, best first.
-
-    Each anchor stands for its best class; within a class a box goes that overlaps a better one by more than
-    `iou_threshold`.
+    Raises:
+        BadBundle: the graph is not what the bundle says.
+        TamperedBundle: it is not the one that was published.
+        NoSuchPrecision: this machine does not compute in it.
     """
-    all_scores = anchors[4:].max(axis=0)
-    likely = all_scores > threshold
-    scores, class_ids = all_scores[likely], anchors[4:, likely].argmax(axis=0).astype(np.int32)
-    centre_x, centre_y, width, height = anchors[:4, likely]
-    boxes_xywh = np.stack([centre_x - width / 2, centre_y - height / 2, width, height], axis=1)
-    kept = cv2.dnn.NMSBoxesBatched(boxes_xywh.tolist(), scores.tolist(), class_ids.tolist(), threshold, iou_threshold)
-    best = np.asarray(kept, dtype=np.intp)[:MAX_DETECTIONS]
-    boxes_xyxy = np.concatenate([boxes_xywh[:, :2], boxes_xywh[:, :2] + boxes_xywh[:, 2:]], axis=1)
-    return boxes_xyxy[best], scores[best], class_ids[best]
+    kind = Detector if bundle.spec.task == "detector" else Classifier
+    return kind(bundle, precision=precision)
 
 
-def _letterbox(pixels: Pixels, bundle: Bundle) -> Letterbox:
-    return Letterbox(bundle.spec.image_size, *pixels.shape[:2])
+def _require_outputs(bundle: Bundle, graph: Graph) -> list[tuple[int, ...]]:
+    """The shapes of the graph's outputs. Raises BadBundle when they are not those of the task."""
+    axes = tuple(len(shape) for shape in graph.output_shapes)
+    if axes not in _OUTPUTS[bundle.spec.task]:
+        raise BadBundle(
+            f"{bundle.model_path} has outputs of shapes {graph.output_shapes}, which no {bundle.spec.task} has; "
+            "publish the graph that its training exported"
+        )
+    return graph.output_shapes
 
 
-class _Graph:
-    """A bundle's ONNX graph, compiled for this machine."""
-
-    def __init__(self, bundle: Bundle, *, outputs: int) -> None:
-        self._bundle = bundle
-        size = bundle.spec.image_size
-        core = openvino.Core()
-        try:
-            model = core.read_model(bundle.model_path)
-            model.reshape([-1, 3, size, size])
-            channels = model.output(0).partial_shape[1]
-        except RuntimeError as error:
-            raise BadBundle(f"{bundle.model_path} is no usable graph: {error}; publish it again") from error
-        if channels != outputs:
-            raise BadBundle(
-                f"{bundle.model_path} has {channels} output channels, {outputs} are needed for the classes "
-                f"{list(bundle.spec.class_names)}; publish it with its own class names"
-            )
-        self._compiled: Any = core.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-
-    def run(self, pictures: Sequence[Pixels]) -> list[Floats]:
-        """The graph's first output for each picture."""
-        request = self._compiled.create_infer_request()
-        outputs: list[Floats] = []
-        for start in range(0, len(pictures), BATCH):
-            some = pictures[start : start + BATCH]
-            placed = np.stack([_letterbox(pixels, self._bundle).place(pixels) for pixels in some])
-            images = np.ascontiguousarray(placed.transpose(0, 3, 1, 2), dtype=np.float32) / np.float32(255)
-            outputs.extend(request.infer([images])[0].copy())
-        return outputs
+def _require_channels(bundle: Bundle, found: int, expected: int) -> None:
+    if found != expected:
+        raise BadBundle(
+            f"{bundle.model_path} has {found} output channels, {expected} are needed for the classes "
+            f"{list(bundle.spec.class_names)}; publish it with its own class names"
+        )

@@ -1,6 +1,7 @@
-"""Write a seeded YOLO as ONNX, and what Ultralytics itself predicts with it: `reference_yolo.py FOLDER`.
+"""Write seeded YOLOs as ONNX, and what Ultralytics itself predicts with them: `reference_yolo.py FOLDER`.
 
 A program of its own, so that Ultralytics' patches stay out of the tests' process. Expects FOLDER/pictures.npz (RGB).
+Leaves model.onnx and expected.json of a detector, and of a segmenter segments.onnx, segments.json and masks.npz.
 """
 
 import json
@@ -10,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from ultralytics import YOLO
+from ultralytics.engine.results import Results
 
 from training.detector import exportable
 from training.outputs import write_onnx
@@ -19,25 +21,33 @@ SIZE, THRESHOLD, IOU_THRESHOLD = 160, 0.3, 0.6
 
 def main(folder: Path) -> None:
     pictures = list(np.load(folder / "pictures.npz").values())
-    yolo = _seeded_yolo()
-    results = yolo.predict(
+    found = predict(_seeded_yolo("yolov8n.yaml"), pictures)
+    (folder / "expected.json").write_text(json.dumps([result.boxes.data.tolist() for result in found]))
+    write_onnx(exportable(_seeded_yolo("yolov8n.yaml").model), folder / "model.onnx", image_size=SIZE)
+    found = predict(_seeded_yolo("yolov8n-seg.yaml"), pictures)
+    (folder / "segments.json").write_text(json.dumps([result.boxes.data.tolist() for result in found]))
+    np.savez(folder / "masks.npz", *(result.masks.data.numpy().astype(bool) for result in found))
+    write_onnx(exportable(_seeded_yolo("yolov8n-seg.yaml").model), folder / "segments.onnx", image_size=SIZE)
+
+
+def predict(yolo: YOLO, pictures: list[np.ndarray]) -> list[Results]:
+    return yolo.predict(
         [picture[..., ::-1].copy() for picture in pictures],
         imgsz=SIZE,
         conf=THRESHOLD,
         iou=IOU_THRESHOLD,
         rect=False,
         max_det=300,
+        retina_masks=True,
         verbose=False,
         save=False,
     )
-    (folder / "expected.json").write_text(json.dumps([result.boxes.data.tolist() for result in results]))
-    write_onnx(exportable(_seeded_yolo().model), folder / "model.onnx", image_size=SIZE)
 
 
-def _seeded_yolo() -> YOLO:
+def _seeded_yolo(architecture: str) -> YOLO:
     """Random weights with settled batch normalisation and a lively head, so that many boxes pass the threshold."""
     torch.manual_seed(0)
-    yolo = YOLO("yolov8n.yaml", verbose=False)
+    yolo = YOLO(architecture, verbose=False)
     yolo.model.train()
     for module in yolo.model.modules():
         if isinstance(module, torch.nn.BatchNorm2d):

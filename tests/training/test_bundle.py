@@ -3,10 +3,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
-from datasets.files import read_json, write_json
+from datasets.files import digest, read_json, write_json
 from datasets.taxonomy import Category, Taxonomy
-from training.bundle import BundleSpec, class_names, publish, read_bundle, read_pointer, write_bundle
+from training.bundle import BundleSpec, class_names, file_sha256, publish, read_bundle, read_pointer, write_bundle
 from training.errors import BadBundle, TamperedBundle
 
 SPEC = BundleSpec(
@@ -27,9 +28,9 @@ def bundles(tmp_path: Path) -> Path:
 
 
 def test_a_bundle_is_read_as_it_was_written(bundles: Path, graph: Path) -> None:
-    digest = write_bundle(bundles, SPEC, graph)
+    bundle_digest = write_bundle(bundles, SPEC, graph)
 
-    bundle = read_bundle(bundles, digest)
+    bundle = read_bundle(bundles, bundle_digest)
 
     assert bundle.name == "damage_detector@3"
     assert bundle.spec.class_names == ("dent", "damaged door")
@@ -43,37 +44,37 @@ def test_the_same_content_is_stored_once(bundles: Path, graph: Path) -> None:
 
 @pytest.mark.parametrize("name", ["model.onnx", "bundle.json"])
 def test_a_missing_file_is_named(bundles: Path, graph: Path, name: str) -> None:
-    digest = write_bundle(bundles, SPEC, graph)
-    (bundles / digest / name).unlink()
+    bundle_digest = write_bundle(bundles, SPEC, graph)
+    (bundles / bundle_digest / name).unlink()
 
     with pytest.raises(TamperedBundle, match=name):
-        read_bundle(bundles, digest)
+        read_bundle(bundles, bundle_digest)
 
 
 def test_a_changed_graph_is_refused(bundles: Path, graph: Path) -> None:
-    digest = write_bundle(bundles, SPEC, graph)
-    (bundles / digest / "model.onnx").write_bytes(b"another graph")
+    bundle_digest = write_bundle(bundles, SPEC, graph)
+    (bundles / bundle_digest / "model.onnx").write_bytes(b"another graph")
 
     with pytest.raises(TamperedBundle, match=r"model\.onnx has SHA-256"):
-        read_bundle(bundles, digest)
+        read_bundle(bundles, bundle_digest)
 
 
 def test_a_changed_description_is_refused(bundles: Path, graph: Path) -> None:
-    digest = write_bundle(bundles, SPEC, graph)
-    path = bundles / digest / "bundle.json"
+    bundle_digest = write_bundle(bundles, SPEC, graph)
+    path = bundles / bundle_digest / "bundle.json"
     write_json(path, read_json(path) | {"class_names": ["damaged door", "dent"]})
 
     with pytest.raises(TamperedBundle, match=r"bundle\.json has digest"):
-        read_bundle(bundles, digest)
+        read_bundle(bundles, bundle_digest)
 
 
 def test_the_pointer_follows_what_is_published(bundles: Path, graph: Path) -> None:
     assert read_pointer(bundles, "damage_detector") is None
-    digest = write_bundle(bundles, SPEC, graph)
+    bundle_digest = write_bundle(bundles, SPEC, graph)
 
-    publish(bundles, "damage_detector", digest)
+    publish(bundles, "damage_detector", bundle_digest)
 
-    assert read_pointer(bundles, "damage_detector") == digest
+    assert read_pointer(bundles, "damage_detector") == bundle_digest
     assert read_pointer(bundles, "cleanliness_classifier") is None
 
 
@@ -100,3 +101,46 @@ def test_serving_needs_no_training_stack() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert done.stdout.strip() == "[]"
+
+
+def test_bundles_published_before_there_were_more_fields_keep_their_digest(bundles: Path, graph: Path) -> None:
+    then = {
+        "task": "detector",
+        "model": "damage_detector",
+        "version": "3",
+        "class_names": ["dent", "damaged door"],
+        "image_size": 224,
+        "threshold": 0.25,
+        "iou_threshold": 0.6,
+        "files": {"model.onnx": file_sha256(graph)},
+    }
+
+    assert write_bundle(bundles, SPEC, graph) == digest(then)
+
+
+def test_thresholds_by_class_and_the_shape_are_kept(bundles: Path, graph: Path) -> None:
+    spec = SPEC.model_copy(update={"thresholds": {"dent": 0.4}, "shape": "polygon"})
+
+    read = read_bundle(bundles, write_bundle(bundles, spec, graph)).spec
+
+    assert (read.threshold_of("dent"), read.threshold_of("damaged door")) == (0.4, 0.25)
+    assert read.shape == "polygon"
+
+
+def test_a_threshold_for_an_unknown_class_is_refused() -> None:
+    with pytest.raises(ValidationError, match=r"thresholds for \['dunt'\]"):
+        BundleSpec.model_validate(SPEC.model_dump() | {"thresholds": {"dunt": 0.4}})
+
+
+@pytest.mark.parametrize("files", [{}, {"model.onnx": "a" * 64, "../model.onnx": "a" * 64}])
+def test_a_bundle_without_its_graph_or_with_files_elsewhere_is_refused(
+    bundles: Path, graph: Path, files: dict[str, str]
+) -> None:
+    content = SPEC.model_dump(mode="json") | {"files": files}
+    folder = bundles / digest(content)
+    folder.mkdir(parents=True)
+    write_json(folder / "bundle.json", content)
+    (folder / "model.onnx").write_bytes(graph.read_bytes())
+
+    with pytest.raises(BadBundle, match=r"files|lists no model"):
+        read_bundle(bundles, folder.name)
