@@ -6,8 +6,10 @@ CarloopError
 │   └── BadFunction           a function folder that cannot be run
 ├── Unavailable
 │   ├── NoPublishedModel      nothing to predict with
-│   └── WorkerDied            a worker process ended in the middle of a call
-└── FunctionError             a function that did not answer, or not with annotations
+│   ├── WorkerDied            a worker process ended in the middle of a call
+│   └── DashboardUnavailable  no Nuclio at the address, or it stopped answering
+├── FunctionError             a function that did not answer, or not with annotations
+└── DeployFailed              Nuclio refused a function, or could not build or start it
 """
 
 from datasets.errors import BadInput, CarloopError, Unavailable
@@ -31,3 +33,11 @@ class WorkerDied(Unavailable):
 
 class FunctionError(CarloopError):
     """A function that gave no annotations for a frame; the message says which and why."""
+
+
+class DashboardUnavailable(Unavailable):
+    """No Nuclio dashboard answers at the address, or not in time."""
+
+
+class DeployFailed(CarloopError):
+    """Nuclio refused a function, or could not build or start it; the message has Nuclio's own reason."""

@@ -1,119 +1,165 @@
-"""The core of every function: a request in, pre-labels out. Boxes are xyxy: pixels of the upright image.
+"""The core of the functions that pre-annotate: a request in, pre-labels out. Points are pixels of the upright image.
 
-Nuclio's `main.py` files are a few lines over this. The model is whatever bundle is published when a request comes in.
+Nuclio's `main.py` files are a few lines over this. A function serves one published model or several; these see the
+same picture, decoded once.
 """
 
 import json
+import os
 import traceback
+from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from datasets.errors import CarloopError
-from nuclio_functions.contract import Reply, make_reply, parse_request
+from nuclio_functions.contract import Reply, parse_request
 from nuclio_functions.errors import BadRequest, NoPublishedModel
-from training.bundle import read_bundle, read_pointer
+from nuclio_functions.metrics import METRICS_PATH, METRICS_TYPE, Served, start_metrics
+from nuclio_functions.metrics import Request as MeasuredRequest
+from nuclio_functions.published import Logger, PublishedModel
+from nuclio_functions.replies import classified, detected
+from nuclio_functions.spec import MAX_REQUEST_BYTES
+from training.bundle_stores import POINTER_SECONDS, BundleStore, open_bundles
 from training.errors import UndecodableImage
-from training.predictors import Classifier, Detector, Pixels, decode_image, load_predictor
+from training.predictors import Classifier, Detector, Letterbox, Pixels, decode_image
+
+CACHE_VARIABLE = "CARLOOP_BUNDLES_CACHE"
+SECONDS_VARIABLE = "CARLOOP_BUNDLES_SECONDS"
+MODEL_HEADER = "x-carloop-model"
+"""Which models made a reply, as `damage_detector@3`: an empty one doesn't say."""
+HEALTH_PATHS = ("", "/", "/healthz")
+
+Predictors = Sequence[Detector | Classifier]
+Answer = tuple[int, Any, dict[str, str]]
+"""HTTP status, JSON content, headers."""
 
 
-class Logger(Protocol):
-    """The part of Nuclio's logger that is used here."""
-
-    def info(self, message: str) -> None: ...
-    def error(self, message: str) -> None: ...
-
-
-class PublishedModel:
-    """The bundle published for a model: swapped when another one is, kept when that one cannot be read."""
-
-    def __init__(self, bundles: Path, model: str, logger: Logger) -> None:
-        self._bundles = bundles
-        self._model = model
-        self._logger = logger
-        self._predictor: Detector | Classifier | None = None
-        self._trouble: str | None = None
-        self.read_newest()
-
-    def read_newest(self) -> Detector | Classifier | None:
-        """The predictor of the newest readable bundle; None when there has never been one."""
-        try:
-            self._follow(read_pointer(self._bundles, self._model))
-            self._trouble = None
-        except (CarloopError, OSError) as error:
-            self._tell(str(error))
-        return self._predictor
-
-    def require(self) -> Detector | Classifier:
-        """As `read_newest`. Raises NoPublishedModel where that is None."""
-        if predictor := self.read_newest():
-            return predictor
-        raise NoPublishedModel(
-            self._trouble or f"no {self._model} is published in {self._bundles}; train and promote one first"
-        )
-
-    def _follow(self, digest: str | None) -> None:
-        if digest is None or (self._predictor and self._predictor.bundle.digest == digest):
-            return
-        bundle = read_bundle(self._bundles, digest)
-        self._predictor = load_predictor(bundle)
-        self._logger.info(f"serving {bundle.name}, bundle {digest[:12]}")
-
-    def _tell(self, trouble: str) -> None:
-        if trouble != self._trouble:
-            kept = f"; still serving {self._predictor.bundle.name}" if self._predictor else ""
-            self._logger.error(f"{trouble}{kept}")
-        self._trouble = trouble
+def init_model(context: Any, bundles: str, *models: str) -> None:
+    """Nuclio's `init_context`: load what is published of these models, if anything is yet."""
+    store = open_store(bundles)
+    context.user_data.models = [PublishedModel(store, model, context.logger) for model in models]
+    context.user_data.metrics = start_metrics("-".join(models))
+    context.user_data.metrics.serves(*_served(_newest(context.user_data.models)))
 
 
-def init_model(context: Any, bundles: Path, model: str) -> None:
-    """Nuclio's `init_context`: load what is published, if anything is yet."""
-    context.user_data.model = PublishedModel(bundles, model, context.logger)
+def open_store(bundles: str) -> BundleStore:
+    """The bundles in a folder, or at an address that fsspec reaches.
+
+    CARLOOP_BUNDLES_CACHE is where those from elsewhere are kept, CARLOOP_BUNDLES_SECONDS how often their pointers are
+    looked at. Raises BadBundle for an address that cannot be used.
+    """
+    cache_folder = Path(os.environ.get(CACHE_VARIABLE, "~/.cache/carloop/bundles")).expanduser()
+    return open_bundles(bundles, cache=cache_folder, seconds=float(os.environ.get(SECONDS_VARIABLE, POINTER_SECONDS)))
 
 
 def handle(context: Any, event: Any) -> Any:
     """Nuclio's `handler`. The body is text: Nuclio reads a bare list as several replies."""
-    status_code, content = answer(context.user_data.model, event.body, context.logger)
-    return context.Response(body=json.dumps(content), content_type="application/json", status_code=status_code)
+    models, metrics = context.user_data.models, context.user_data.metrics
+    if event.method == "GET" and event.path == METRICS_PATH:
+        return context.Response(body=metrics.render().decode(), content_type=METRICS_TYPE, status_code=200)
+    if event.method == "GET":
+        status_code, content, headers = check_health(models, event.path)
+    else:
+        with metrics.request() as request:
+            status_code, content, headers = answer(models, event.body, context.logger, request)
+    return context.Response(
+        body=json.dumps(content), headers=headers, content_type="application/json", status_code=status_code
+    )
 
 
-def answer(model: PublishedModel, body: object, logger: Logger) -> tuple[int, Any]:
-    """HTTP status and JSON content for a request's body.
+def check_health(models: Sequence[PublishedModel], path: str) -> Answer:
+    """200 with what is served now; 503 when nothing can be; 404 for another path than / and /healthz."""
+    if path not in HEALTH_PATHS:
+        return 404, {"error": "GET / and GET /healthz say what is served"}, {}
+    bundles = [predictor.bundle for predictor in _newest(models)]
+    if not bundles:
+        return 503, {"error": "; ".join(model.trouble for model in models)}, {}
+    served = {"model": [each.name for each in bundles], "bundle": [each.digest for each in bundles]}
+    return 200, {key: ", ".join(values) for key, values in served.items()}, {}
+
+
+def answer(
+    models: Sequence[PublishedModel], body: object, logger: Logger, request: MeasuredRequest | None = None
+) -> Answer:
+    """HTTP status, JSON content and headers for a request's body; its outcome and parts are told to `request`.
 
     200 with the pre-labels, none of them when the image cannot be decoded: one bad frame must not end CVAT's run.
     400 for what is no request; 500 without a model, and for anything unexpected, which is logged in full.
     """
+    request = request or MeasuredRequest()
     try:
-        return 200, [reply.model_dump(exclude_none=True) for reply in _annotate(model, body)]
+        answered = _annotate(models, body, request)
+        request.outcome = "ok"
+        return answered
     except UndecodableImage as error:
+        request.outcome = "undecodable"
         logger.error(str(error))
-        return 200, []
+        return 200, [], {}
     except BadRequest as error:
-        return 400, {"error": str(error)}
+        request.outcome = "bad_request"
+        return 400, {"error": str(error)}, {}
     except CarloopError as error:
         logger.error(str(error))
-        return 500, {"error": str(error)}
+        return 500, {"error": str(error)}, {}
     except Exception as error:
         logger.error(traceback.format_exc())
-        return 500, {"error": f"{type(error).__name__}, which the function's log tells in full"}
+        return 500, {"error": f"{type(error).__name__}, which the function's log tells in full"}, {}
 
 
-def _annotate(model: PublishedModel, body: object) -> list[Reply]:
-    request = parse_request(body)
-    return prelabels(model.require(), decode_image(request.image), threshold=request.threshold)
+def _annotate(models: Sequence[PublishedModel], body: object, request: MeasuredRequest) -> Answer:
+    _require_moderate(body)
+    asked = parse_request(body)
+    predictors = _require_any(models)
+    with request.part("decode"):
+        pixels = decode_image(asked.image)
+    with request.part("forward"):
+        replies = prelabels(predictors, pixels, threshold=asked.threshold)
+    request.predicts(1, *_served(predictors))
+    made_by = ", ".join(predictor.bundle.name for predictor in predictors)
+    return 200, [reply.model_dump(exclude_none=True) for reply in replies], {MODEL_HEADER: made_by}
 
 
-def prelabels(predictor: Detector | Classifier, pixels: Pixels, *, threshold: float | None) -> list[Reply]:
-    """What the predictor sees in a picture: its rectangles, or one tag for the best class.
+def _require_moderate(body: object) -> None:
+    """Refuse what function.yaml's limit would have refused, before it is parsed."""
+    sent = body.get("image") if isinstance(body, dict) else body
+    if isinstance(sent, str | bytes) and len(sent) > MAX_REQUEST_BYTES:
+        raise BadRequest(f"the body: it has over {len(sent)} bytes, {MAX_REQUEST_BYTES} are the most; send less")
 
-    A threshold of None is the bundle's own.
+
+def _require_any(models: Sequence[PublishedModel]) -> Predictors:
+    """The predictors of those models that have one; the others have told the log why. Raises NoPublishedModel."""
+    if predictors := _newest(models):
+        return predictors
+    raise NoPublishedModel("; ".join(model.trouble for model in models))
+
+
+def _newest(models: Sequence[PublishedModel]) -> Predictors:
+    return [predictor for model in models if (predictor := model.find_newest())]
+
+
+def _served(predictors: Predictors) -> list[Served]:
+    return [(predictor.bundle.name, predictor.bundle.digest) for predictor in predictors]
+
+
+def prelabels(predictors: Predictors, pixels: Pixels, *, threshold: float | None) -> list[Reply]:
+    """What the predictors see in a picture: a detector's objects, a classifier's best class as one tag.
+
+    A threshold of None is each bundle's own. Graphs of one size share their letterbox.
     """
-    model = predictor.bundle.name
+
+    @cache
+    def square(size: int) -> Pixels:
+        return Letterbox(size, *pixels.shape[:2]).place(pixels)
+
+    return [
+        reply
+        for predictor in predictors
+        for reply in _see(predictor, pixels, square(predictor.bundle.spec.image_size), threshold)
+    ]
+
+
+def _see(predictor: Detector | Classifier, pixels: Pixels, square: Pixels, threshold: float | None) -> list[Reply]:
     if isinstance(predictor, Detector):
-        detections = predictor.predict(pixels, threshold=threshold)
-        return [
-            make_reply(found.class_name, "rectangle", model=model, score=found.score, points=found.bbox_xyxy)
-            for found in detections
-        ]
-    best = predictor.predict(pixels)[0]
-    floor = predictor.bundle.spec.threshold if threshold is None else threshold
-    return [make_reply(best.class_name, "tag", model=model, score=best.score)] if best.score > floor else []
+        return detected(predictor.bundle, predictor.predict(pixels, threshold=threshold, square=square))
+    return classified(predictor.bundle, predictor.predict(pixels, square=square), threshold=threshold)

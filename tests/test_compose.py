@@ -20,7 +20,7 @@ import yaml
 ROOT = Path(__file__).parent.parent
 SERVERS, JOINED, OVERRIDE = "docker-compose.yml", "deploy/compose.cvat.yml", "deploy/cvat.override.yml"
 FILES = (SERVERS, JOINED, OVERRIDE)
-DOCKERFILES = ("deploy/Dockerfile", "deploy/Dockerfile.functions")
+DOCKERFILES = ("deploy/Dockerfile", "deploy/Dockerfile.functions", "deploy/Dockerfile.functions-gpu")
 LOCK = (ROOT / "requirements.lock").read_text(encoding="utf-8")
 
 TOP_KEYS = {"name", "include", "services", "volumes", "networks"}
@@ -173,9 +173,16 @@ def test_the_functions_image_has_the_python_that_the_functions_ask_for() -> None
     assert {yaml.safe_load(path.read_text(encoding="utf-8"))["spec"]["runtime"] for path in files} == set(python)
 
 
+def listed_in(path: str) -> list[str]:
+    return re.findall(r"^[a-z].*", read_text(path), re.MULTILINE)
+
+
+def test_the_functions_images_are_made_of_what_is_locked() -> None:
+    assert all(map(locked, [*listed_in("deploy/functions.in"), *listed_in("deploy/functions-gpu.in")]))
+
+
 def test_the_functions_image_has_all_that_a_handler_imports() -> None:
-    listed = re.findall(r"^[a-z].*", read_text("deploy/functions.in"), re.MULTILINE)
-    assert all(map(locked, listed))
+    listed = listed_in("deploy/functions.in")
     modules = [MODULES.get(name, name) for name in listed]
     result = subprocess.run(
         [sys.executable, "-c", IMPORT_WITH_NOTHING_BUT, *modules, *PYDANTICS_OWN],
@@ -187,7 +194,12 @@ def test_the_functions_image_has_all_that_a_handler_imports() -> None:
     assert result.returncode == 0, result.stderr
 
 
-MODULES = {"opencv-python-headless": "cv2", "pillow": "PIL"}
+MODULES = {
+    "opencv-python-headless": "cv2",
+    "pillow": "PIL",
+    "prometheus-client": "prometheus_client",
+    "pyyaml": "yaml",
+}
 PYDANTICS_OWN = ("annotated_types", "pydantic_core", "typing_extensions", "typing_inspection")
 IMPORT_WITH_NOTHING_BUT = """
 import sys
@@ -202,6 +214,7 @@ class Nothing:
 
 sys.meta_path.insert(0, Nothing)
 import nuclio_functions.handler
+import nuclio_functions.tracking.service
 """
 
 

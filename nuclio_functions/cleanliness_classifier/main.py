@@ -1,13 +1,12 @@
 """Nuclio's entry to the cleanliness classifier; what it does is in nuclio_functions/handler.py."""
 
 import os
-from pathlib import Path
 
 from nuclio_functions.handler import handle, init_model
 
 
 def init_context(context):
-    init_model(context, Path(os.environ["CARLOOP_BUNDLES"]), "cleanliness_classifier")
+    init_model(context, os.environ["CARLOOP_BUNDLES"], "cleanliness_classifier")
 
 
 def handler(context, event):

@@ -1,13 +1,12 @@
 """Nuclio's entry to the damage detector; what it does is in nuclio_functions/handler.py."""
 
 import os
-from pathlib import Path
 
 from nuclio_functions.handler import handle, init_model
 
 
 def init_context(context):
-    init_model(context, Path(os.environ["CARLOOP_BUNDLES"]), "damage_detector")
+    init_model(context, os.environ["CARLOOP_BUNDLES"], "damage_detector")
 
 
 def handler(context, event):

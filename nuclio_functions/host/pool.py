@@ -17,12 +17,18 @@ from typing import Self, cast
 
 from nuclio_functions.errors import BadFunction, WorkerDied
 from nuclio_functions.host.folders import HostedFunction
+from nuclio_functions.host.memory import BLOCK_BYTES, MALLOC_VARIABLE
 from nuclio_functions.host.protocol import HEAD_BYTES, Answer, Call, fetch_answer, pack, refusal
 
 READY_SECONDS = 120
 RESTART_SECONDS = 1
 
 log = logging.getLogger(__name__)
+
+
+def environment_of(function: HostedFunction, env: Mapping[str, str]) -> dict[str, str]:
+    """The environment of a function's workers: function.yaml's over this process's, and `env` over both."""
+    return {MALLOC_VARIABLE: str(BLOCK_BYTES), **os.environ, **function.env, **env}
 
 
 class Worker:
@@ -64,7 +70,9 @@ class Pool:
 
     def __init__(self, function: HostedFunction, env: Mapping[str, str]) -> None:
         self.function = function
-        self._env = {**function.env, **env}
+        self.restarts = 0
+        self._busy = 0
+        self._env = {**environment_of(function, env), "NUCLIO_FUNCTION_NAME": function.name}
         self._free: asyncio.Queue[Worker] = asyncio.Queue()
         self._workers: dict[int, Worker] = {}
         self._keepers: list[asyncio.Task[None]] = []
@@ -88,6 +96,11 @@ class Pool:
     def is_ready(self) -> bool:
         return any(worker.is_alive for worker in self._workers.values())
 
+    @property
+    def free_workers(self) -> int:
+        """How many workers could take a call now."""
+        return max(sum(worker.is_alive for worker in self._workers.values()) - self._busy, 0)
+
     async def invoke(self, call: Call) -> Answer:
         """The function's answer, or the host's refusal: 503, 408, or 503 when the worker died of the call."""
         name = self.function.name
@@ -96,6 +109,7 @@ class Pool:
                 worker = await self._next_free()
         except TimeoutError:
             return refusal(503, f"{name} has no free worker; call again later")
+        self._busy += 1
         try:
             async with asyncio.timeout(self.function.event_timeout):
                 answer = await worker.call(call)
@@ -107,6 +121,8 @@ class Pool:
         except asyncio.CancelledError:
             worker.kill()  # its answer would be taken for the next call's
             raise
+        finally:
+            self._busy -= 1
         self._free.put_nowait(worker)
         return answer
 
@@ -123,7 +139,7 @@ class Pool:
             str(worker_id),
             stdin=PIPE,
             stdout=PIPE,
-            env={**os.environ, **self._env},
+            env=self._env,
             limit=HEAD_BYTES,
             start_new_session=True,
         )
@@ -143,6 +159,7 @@ class Pool:
             worker = self._workers[worker_id]
             exit_code = await worker.process.wait()
             worker.kill()
+            self.restarts += 1
             log.warning("%s: worker %d ended with %d and is started again", self.function.name, worker_id, exit_code)
             try:
                 await self._start(worker_id)

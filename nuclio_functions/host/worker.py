@@ -101,8 +101,8 @@ def to_event(call: Call) -> Any:
 
 def _parsed(body: bytes) -> Any:
     try:
-        return json.loads(body)
-    except ValueError:
+        return json.loads(body.decode())
+    except (ValueError, RecursionError):  # as nuclio-sdk does: what is no JSON, or nested too deeply, stays bytes
         return body
 
 

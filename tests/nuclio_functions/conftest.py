@@ -1,11 +1,15 @@
 """Models whose answers are known, and function hosts that run them."""
 
+import base64
 import json
+import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -17,8 +21,11 @@ import requests
 import yaml
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
+from prometheus_client import values
+from requests.adapters import HTTPAdapter
+from urllib3 import Retry
 
-from nuclio_functions.driver import make_session
+from nuclio_functions.contract import REPLIES, Reply
 from training.bundle import BundleSpec, publish, write_bundle
 
 ROOT = Path(__file__).parents[2]
@@ -41,6 +48,13 @@ def write_constant_graph(path: Path, output: np.ndarray) -> Path:
     graph = helper.make_graph(nodes, "constant", [images], [answer], constants)
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8), path)
     return path
+
+
+@pytest.fixture(autouse=True)
+def _own_metrics(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Functions that a test runs in this process keep their numbers apart from those of other tests."""
+    monkeypatch.setattr(values, "ValueClass", values.ValueClass)
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path / "metrics"))
 
 
 @pytest.fixture
@@ -93,23 +107,38 @@ def photo() -> bytes:
 
 @pytest.fixture
 def session() -> Iterator[requests.Session]:
-    with make_session() as session:
+    """A session that calls again while a function has no free worker."""
+    retry = Retry(total=5, read=1, status_forcelist=[503], allowed_methods=None, backoff_factor=0.2)
+    with requests.Session() as session:
+        session.mount("http://", HTTPAdapter(max_retries=retry))
         yield session
+
+
+def annotate_frame(
+    url: str, content: bytes, *, threshold: float | None = None, session: requests.Session
+) -> list[Reply]:
+    """What the function at `url` answers for an image file's bytes."""
+    wanted = {} if threshold is None else {"threshold": threshold}
+    response = session.post(url, json={"image": base64.b64encode(content).decode(), **wanted}, timeout=120)
+    assert response.status_code == 200, response.text
+    return REPLIES.validate_json(response.content)
+
+
+def write_function_to(functions: Path, code: str, *, name: str = "echo", **spec: Any) -> Path:
+    folder = functions / name
+    folder.mkdir(parents=True)
+    labels = json.dumps([{"name": "dent", "type": "rectangle", "attributes": []}])
+    metadata = {"name": name, "annotations": {"type": "detector", "spec": labels}}
+    config = {"description": "of a test", "handler": "main:handler", **spec}
+    (folder / "function.yaml").write_text(yaml.safe_dump({"metadata": metadata, "spec": config}))
+    (folder / "main.py").write_text(code)
+    return functions
 
 
 @pytest.fixture
 def write_function(tmp_path: Path) -> Callable[..., Path]:
     """Write a function folder with this handler file; the folder that holds all of them."""
-
-    def write(code: str, *, name: str = "echo", **spec: Any) -> Path:
-        folder = tmp_path / "functions" / name
-        folder.mkdir(parents=True)
-        config = {"description": "of a test", "handler": "main:handler", **spec}
-        (folder / "function.yaml").write_text(yaml.safe_dump({"metadata": {"name": name}, "spec": config}))
-        (folder / "main.py").write_text(code)
-        return folder.parent
-
-    return write
+    return partial(write_function_to, tmp_path / "functions")
 
 
 @dataclass
@@ -126,33 +155,60 @@ class Host:
         return self.functions["echo"]
 
 
+def make_host_command(folder: Path, bundles: Path, *options: str | Path) -> list[str]:
+    every = ["--bundles", bundles, "--ready-file", folder / "ready.json", *options]
+    return [sys.executable, "-m", "nuclio_functions.host", *map(str, every)]
+
+
 @pytest.fixture
 def host_command(bundles: Path, tmp_path: Path) -> Callable[..., list[str]]:
-    def command(*options: str | Path) -> list[str]:
-        every = ["--bundles", bundles, "--ready-file", tmp_path / "ready.json", *options]
-        return [sys.executable, "-m", "nuclio_functions.host", *map(str, every)]
-
-    return command
+    return partial(make_host_command, tmp_path, bundles)
 
 
 @pytest.fixture
-def run_host(host_command: Callable[..., list[str]], tmp_path: Path) -> Iterator[Callable[..., Host]]:
+def run_host(bundles: Path, tmp_path: Path) -> Iterator[Callable[..., Host]]:
     """Start a host as a process of its own, and wait until it is ready."""
+    with hosts(tmp_path, bundles) as run:
+        yield run
+
+
+@pytest.fixture(scope="module")
+def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Host]]:
+    """Write one function and run it in a host that lasts for all tests of a module."""
+    folder = tmp_path_factory.mktemp("shared")
+    with hosts(folder, folder / "bundles") as run:
+
+        def serve_one(code: str, *, environment: Mapping[str, str] | None = None, **spec: Any) -> Host:
+            functions = write_function_to(folder / "functions", code, **spec)
+            return run("--functions", functions, environment=environment)
+
+        yield serve_one
+
+
+@contextmanager
+def hosts(folder: Path, bundles: Path) -> Iterator[Callable[..., Host]]:
     running: list[subprocess.Popen[bytes]] = []
 
-    def run(*options: str | Path) -> Host:
-        log = tmp_path / "host.log"
+    def run(*options: str | Path, environment: Mapping[str, str] | None = None) -> Host:
+        log = folder / "host.log"
+        command = make_host_command(folder, bundles, "--exit-with-stdin", *options)
         with log.open("wb") as stderr:
             process = subprocess.Popen(
-                host_command("--exit-with-stdin", *options), stdin=subprocess.PIPE, stderr=stderr, cwd=ROOT
+                command, stdin=subprocess.PIPE, stderr=stderr, cwd=ROOT, env={**os.environ, **(environment or {})}
             )
         running.append(process)
-        ready = tmp_path / "ready.json"
+        ready = folder / "ready.json"
         wait_until(lambda: ready.exists() or process.poll() is not None)
         assert process.poll() is None, log.read_text()
         return Host(process, **json.loads(ready.read_text()), log=log)
 
-    yield run
+    try:
+        yield run
+    finally:
+        end(running)
+
+
+def end(running: list[subprocess.Popen[bytes]]) -> None:
     for process in running:
         if process.stdin:
             process.stdin.close()
