@@ -1,7 +1,7 @@
 """The dataset that people agreed to: what was pulled, without what may not or cannot be in it, which is counted."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from msgspec.structs import replace
@@ -37,13 +37,18 @@ class _Choice:
 
 
 def make_accepted(
-    tasks: Sequence[TaskSnapshot], taxonomy: Taxonomy, images: Mapping[str, Image], *, withheld: Mapping[str, str]
+    tasks: Sequence[TaskSnapshot],
+    taxonomy: Taxonomy,
+    images: Mapping[str, Image],
+    *,
+    withheld: Mapping[str, str],
+    annotated_ids: Collection[int] | None = None,
 ) -> Accepted:
     """A dataset of what is on these tasks' frames, with tracks as an object on every frame where they are seen.
 
     An image that several frames show is told by the last task, and there by the first frame. `images` are those that
     are known, by SHA-256; `withheld` says why some may not be in the dataset. Deleted frames become tombstones. The
-    others were searched for all classes of the taxonomy.
+    others were searched for the classes of `annotated_ids`, by default for all of the taxonomy.
     """
     choice = _choose_frames(tasks, images, withheld)
     objects = list(_objects(tasks, choice.frames))
@@ -51,7 +56,8 @@ def make_accepted(
     rows = [FateRow(sha256, None, Fate("added", None, o)) for sha256, o in objects if taxonomy.has(o.category)]
     as_pulled = {sha256: _as_pulled(images[sha256], frame) for sha256, (_, frame) in choice.frames.items()}
     live = [image for image in as_pulled.values() if not image.deleted]
-    searched = accepted_dataset(taxonomy, live, rows, annotated_ids=taxonomy.ids())
+    annotated = taxonomy.ids() if annotated_ids is None else annotated_ids
+    searched = accepted_dataset(taxonomy, live, rows, annotated_ids=annotated)
     tombstones = [image for image in as_pulled.values() if image.deleted]
     dataset = make_dataset(taxonomy, [*searched.images, *tombstones], searched.annotations)
     return Accepted(dataset, dict(drift), dict(choice.left_out + _objects_left_out(rows, searched)))

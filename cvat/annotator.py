@@ -1,4 +1,4 @@
-"""A simulated annotator: corrects a job against ground truth through cvat-sdk, then accepts it.
+"""A simulated annotator: corrects a job against ground truth through CVAT's API, then accepts it.
 
 Its rules are few and fixed. A box of the right class that overlaps its object by an IoU of at least 0.7 is good enough
 and stays as it is. One that overlaps less (from 0.5) is moved onto the object, one of the wrong class is re-classed
@@ -6,15 +6,15 @@ and, if need be, moved. What matches nothing is deleted, what is missing is draw
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
-from cvat_sdk import Client, models
+import msgspec
+from cvat_sdk import Client
 from msgspec.structs import replace
 
-from cvat.client import address, repeat
-from cvat.errors import told_in_a_sentence
+from cvat.client import call, repeat
 from cvat.jobs import Frames, Job, list_jobs, read_objects
 from cvat.labels import Labels
 from cvat.wire import Action, change_wire, data_of, to_wire
@@ -23,6 +23,8 @@ from datasets.labelled import LabelledObject
 
 GOOD_ENOUGH_IOU = 0.7
 
+Truth = Mapping[str, Sequence[LabelledObject]]
+"""What is on each image, by SHA-256."""
 _Pairs = list[tuple[LabelledObject, LabelledObject, float]]
 
 
@@ -54,25 +56,32 @@ def _match_tags(drawn: Sequence[LabelledObject], truth: Sequence[LabelledObject]
     return [(labelled, t, 1.0) for labelled, t in zip(some, other, strict=False)]
 
 
-def annotate_task(client: Client, frames: Frames, truth: Mapping[str, Sequence[LabelledObject]]) -> int:
-    """Correct and accept every job of a task that is not accepted yet; returns how many were."""
+def annotate_task(
+    client: Client, frames: Frames, truth: Truth, *, on_change: Callable[[Job], object] = lambda job: None
+) -> int:
+    """Correct and accept every job of a task that is not accepted yet; returns how many were.
+
+    `on_change` is told of a job whenever its state has changed.
+    """
     jobs = [job for job in list_jobs(client, task_id=frames.task_id) if not job.is_accepted]
     for job in jobs:
-        repeat(partial(_annotate_job, client, job, frames, truth))
+        repeat(partial(_annotate_job, client, job, frames, truth, on_change))
     return len(jobs)
 
 
-def _annotate_job(client: Client, job: Job, frames: Frames, truth: Mapping[str, Sequence[LabelledObject]]) -> None:
-    sdk_job = client.jobs.retrieve(job.id)
-    with told_in_a_sentence(f"taking up job {job.id}", address(client)):
-        sdk_job.update(models.PatchedJobWriteRequest(state="in progress"))
+def _annotate_job(client: Client, job: Job, frames: Frames, truth: Truth, on_change: Callable[[Job], object]) -> None:
+    on_change(_set_state(client, job, state="in progress"))
     drawn: dict[str, list[LabelledObject]] = defaultdict(list)
     for sha256, labelled in read_objects(client, job.id, frames):
         drawn[sha256].append(labelled)
     corrections = {n: correct(drawn[frames.sha256[n]], truth[frames.sha256[n]]) for n in job.frames}
     _write_corrections(client, job.id, corrections, frames.labels)
-    with told_in_a_sentence(f"accepting job {job.id}", address(client)):
-        sdk_job.update(models.PatchedJobWriteRequest(stage="acceptance", state="completed"))
+    on_change(_set_state(client, job, stage="acceptance", state="completed"))
+
+
+def _set_state(client: Client, job: Job, **wanted: str) -> Job:
+    answer = call(client, "PATCH", f"/api/jobs/{job.id}", body=msgspec.json.encode(wanted))
+    return msgspec.json.decode(answer, type=Job)
 
 
 def _write_corrections(client: Client, job_id: int, by_frame: Mapping[int, Corrections], labels: Labels) -> None:

@@ -5,7 +5,6 @@ which comes last and has the digests of both.
 """
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,16 +15,15 @@ from cvat_sdk.core.helpers import make_request_headers
 from cvat_sdk.exceptions import ApiException
 from msgspec import Struct
 
-from cvat.client import address, call, repeat
+from cvat.client import address, repeat
 from cvat.contents import snapshot_of_task, specs_of
 from cvat.errors import CvatConflict, told_in_a_sentence
 from cvat.jobs import list_tasks
 from cvat.labels import read_labels
-from cvat.project import find_project, require_project
+from cvat.project import require_project
 from datasets.errors import BadDataset
 from datasets.files import MANIFEST, new_folder, write_bytes, write_json
 from datasets.snapshot import Snapshot, decode_snapshot, encode_snapshot, make_snapshot
-from datasets.snapshot_comparison import Difference, differences
 
 ARCHIVE = "project.zip"
 ANNOTATIONS = "annotations.json"
@@ -148,37 +146,3 @@ def read_backup(folder: Path) -> Backup:
             raise BadDataset(f"{folder / name} is not what was backed up: its digest differs; take another backup")
     content = (folder / ANNOTATIONS).read_bytes()
     return Backup(manifest, folder / ARCHIVE, decode_snapshot(content, told_in=folder / ANNOTATIONS))
-
-
-@dataclass(frozen=True)
-class Restored:
-    """The project that was restored, and what of it is not as it was backed up."""
-
-    project_id: int
-    differences: Sequence[Difference]
-
-
-def restore_project(client: Client, backup: Backup, name: str) -> Restored:
-    """Make the project anew, with its images. One of that name that is as it was backed up is taken for it.
-
-    Raises:
-        CvatConflict: there is another project of that name.
-        CvatError: CVAT does not take it.
-    """
-    project_id = find_project(client, name)
-    if project_id is None:
-        project_id = _upload(client, backup.archive)
-        body = msgspec.json.encode({"name": name})
-        repeat(lambda: call(client, "PATCH", f"/api/projects/{project_id}", body=body))
-        return Restored(project_id, differences(backup.snapshot, read_snapshot(client, project_id)))
-    if differences(backup.snapshot, read_snapshot(client, project_id)):
-        raise CvatConflict(
-            f"CVAT has a project {name!r} already, and it is not as it was backed up; restore under another --name, "
-            "or rename the project there"
-        )
-    return Restored(project_id, ())
-
-
-def _upload(client: Client, archive: Path) -> int:
-    with told_in_a_sentence(f"restoring {archive}", address(client)):
-        return int(client.projects.create_from_backup(archive).id)

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from cvat.issues import Issue, write_issues
 from cvat.jobs import Frames, Job
 from cvat.probes import Planted, chance
-from cvat.wire import data_of, objects_of, read_wire, replace_wire, to_wire
+from cvat.wire import data_of, lost_values, objects_of, read_wire, replace_wire, to_wire
 from datasets.labelled import LabelledObject
 from datasets.ledger import Ledger, Prelabel, Probe
 
@@ -25,14 +25,16 @@ _DECIMALS = 2
 class Content:
     """What goes into jobs beside their images, by SHA-256. Images in `frozen`, a test set's, are shown no predictions.
 
-    `control_share` of the jobs without frozen images are controls, chosen by a hash of the seed and their images: they
-    get neither predictions nor probes.
+    `predicted` are those that a model looked at, whether it found something there or not. `control_share` of the jobs
+    without frozen images are controls, chosen by a hash of the seed and their images: they get neither predictions nor
+    probes.
     """
 
     objects: Mapping[str, Sequence[LabelledObject]] = field(default_factory=dict)
     probes: Mapping[str, Planted] = field(default_factory=dict)
     issues: Mapping[str, Sequence[Issue]] = field(default_factory=dict)
     frozen: Collection[str] = frozenset()
+    predicted: Collection[str] = frozenset()
     control_share: float = 0.0
     seed: int = 0
 
@@ -41,6 +43,10 @@ class Content:
         if any(sha256 in self.frozen for sha256 in sha256s):
             return False
         return chance(self.seed, "control", *sha256s) < self.control_share
+
+    def is_predicted(self, sha256: str) -> bool:
+        """Whether an image shows what a model found there, be it nothing."""
+        return sha256 in self.predicted and sha256 not in self.frozen
 
     def on_image(self, sha256: str, *, is_control: bool) -> Sequence[LabelledObject]:
         """What an image gets."""
@@ -51,21 +57,35 @@ class Content:
         return [labelled for labelled in objects if not (hidden and labelled.score is not None)]
 
 
-def fill_jobs(client: Client, ledger: Ledger, jobs: Sequence[Job], frames: Frames, content: Content) -> Counter[str]:
-    """Fill those of a task's jobs that nobody has begun; tells how much they hold then. Raises CvatError."""
+@dataclass(frozen=True)
+class Filled:
+    """How much jobs hold then, and what their labels could not take: values by class and attribute."""
+
+    told: Counter[str] = field(default_factory=Counter)
+    lost: Counter[tuple[str, str]] = field(default_factory=Counter)
+
+    def __add__(self, other: "Filled") -> "Filled":
+        return Filled(self.told + other.told, self.lost + other.lost)
+
+
+def fill_jobs(client: Client, ledger: Ledger, jobs: Sequence[Job], frames: Frames, content: Content) -> Filled:
+    """Fill those of a task's jobs that nobody has begun. Raises CvatError."""
     new = [job for job in jobs if job.is_new]
     sha256s = {job.id: [frames.sha256[number] for number in job.frames] for job in new}
     controls = {job.id for job in new if content.is_control(sha256s[job.id])}
     ledger.write_controls(controls)
-    told = Counter(controls=len(controls))
+    noted = ledger.prelabelled_jobs()
+    filled = Filled(Counter(controls=len(controls)))
     for job in new:
-        told += _fill_job(client, ledger, job, frames, content, is_control=job.id in controls)
-    return told
+        filled += _fill_job(
+            client, ledger, job, frames, content, is_control=job.id in controls, is_noted=job.id in noted
+        )
+    return filled
 
 
 def _fill_job(
-    client: Client, ledger: Ledger, job: Job, frames: Frames, content: Content, *, is_control: bool
-) -> Counter[str]:
+    client: Client, ledger: Ledger, job: Job, frames: Frames, content: Content, *, is_control: bool, is_noted: bool
+) -> Filled:
     shown = [(number, frames.sha256[number]) for number in job.frames]
     wanted = [(n, one) for n, sha256 in shown for one in content.on_image(sha256, is_control=is_control)]
     probes = [] if is_control else [content.probes[sha256].probe for _, sha256 in shown if sha256 in content.probes]
@@ -75,17 +95,19 @@ def _fill_job(
     if probes:
         ledger.write_probes(job.id, [_with_id(probe, stored) for probe in probes])
     prelabels = [Prelabel(sha256, one.model, one) for sha256, one in stored if one.model and one.source == "auto"]
-    if prelabels and not ledger.read_prelabels(job.id):
+    is_predicted = not is_control and any(content.is_predicted(sha256) for _, sha256 in shown)
+    if (prelabels or is_predicted) and not is_noted:
         ledger.write_prelabels(job.id, prelabels)
     issues = [(number, issue) for number, sha256 in shown for issue in content.issues.get(sha256, ())]
     posted = write_issues(client, job, issues)
-    return Counter(
+    told = Counter(
         objects=len(stored),
         prelabels=len(prelabels),
         probes=len(probes),
         issues=posted or 0,
         untold_issues=len(issues) if posted is None else 0,
     )
+    return Filled(told, lost_values((labelled for _, labelled in wanted), frames.labels))
 
 
 def _write_objects(

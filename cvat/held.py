@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from cvat_sdk import Client
 
@@ -14,6 +15,7 @@ from datasets.ledger import Ledger
 from datasets.store import ImageStore
 
 _DIGITS = re.compile(r"[0-9a-f]{16}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 _KEY = re.compile(r" \[[0-9a-f]{12}\]")
 
 
@@ -54,14 +56,18 @@ def read_held(client: Client, ledger: Ledger, project_id: int, store: ImageStore
 def identify(names: Iterable[str], images: Iterable[Image], store: ImageStore) -> list[str]:
     """The SHA-256 of each frame, "" where it is neither one of these images nor in the store."""
     known = {content_of(image.sha256): image.sha256 for image in images}
-    return [known.get(digits) or _find(store, digits) for digits in map(content_of, names)]
+    digits = list(map(content_of, names))
+    stored = find_stored(store, (content for content in digits if content not in known))
+    return [known.get(content) or (stored[content].stem if content in stored else "") for content in digits]
 
 
-def _find(store: ImageStore, digits: str) -> str:
-    if not _DIGITS.fullmatch(digits):
-        return ""
-    found = store.path(f"images/{digits[:2]}").glob(f"{digits}*")
-    return next((path.stem for path in found), "")
+def find_stored(store: ImageStore, contents: Iterable[str]) -> dict[str, Path]:
+    """Images in the store by the first 16 digits of their SHA-256; those of `contents` that are there."""
+    wanted = {content for content in contents if _DIGITS.fullmatch(content)}
+    folders = [store.path(f"images/{start}") for start in {content[:2] for content in wanted}]
+    paths = (path for folder in folders if folder.is_dir() for path in folder.iterdir())
+    whole = (path for path in paths if _SHA256.fullmatch(path.stem))
+    return {content: path for path in whole if (content := content_of(path.stem)) in wanted}
 
 
 def remove_empty_tasks(client: Client, project_id: int, *, title: str) -> None:

@@ -11,9 +11,9 @@ from msgspec import Struct
 from cvat.client import call, read_all
 from cvat.frames import sha256_of_frames
 from cvat.labels import Labels, read_labels
-from cvat.wire import objects_of, read_wire, track_from_wire
+from cvat.wire import objects_of, read_wire
 from datasets.coco import Image
-from datasets.labelled import LabelledObject, Track
+from datasets.labelled import LabelledObject
 
 Accept = Literal["acceptance", "completed"]
 """When people are done with a job: completed at stage acceptance, or completed at any stage."""
@@ -100,16 +100,6 @@ class Frames:
     labels: Labels
 
 
-@dataclass(frozen=True)
-class PulledJob:
-    """A job's content: the images it covers (without deleted frames), the objects on them by SHA-256, and tracks."""
-
-    job_id: int
-    sha256s: Sequence[str]
-    objects: Sequence[tuple[str, LabelledObject]]
-    tracks: Sequence[Track] = ()
-
-
 def read_task_frames(client: Client, task_id: int) -> TaskFrames:
     """The frames of a task. Raises CvatError."""
     return msgspec.json.decode(call(client, "GET", f"/api/tasks/{task_id}/data/meta"), type=TaskFrames)
@@ -136,18 +126,3 @@ def read_objects(client: Client, job_id: int, frames: Frames) -> list[tuple[str,
     """Every shape and tag of a job, by the SHA-256 of its image."""
     content = read_wire(client, "jobs", job_id)
     return [(frames.sha256[frame], labelled) for frame, labelled in objects_of(content, frames.labels)]
-
-
-def pull_jobs(client: Client, frames: Frames) -> list[PulledJob]:
-    """The accepted jobs of a task."""
-    jobs = list_jobs(client, task_id=frames.task_id)
-    return [_pull_job(client, job, frames) for job in jobs if job.is_accepted]
-
-
-def _pull_job(client: Client, job: Job, frames: Frames) -> PulledJob:
-    content = read_wire(client, "jobs", job.id)
-    sha256s = [frames.sha256[n] for n in job.frames if n not in frames.deleted]
-    kept = set(sha256s)
-    placed = [(frames.sha256[n], labelled) for n, labelled in objects_of(content, frames.labels)]
-    tracks = [track_from_wire(track, frames.labels) for track in content.tracks]
-    return PulledJob(job.id, sha256s, [(sha256, one) for sha256, one in placed if sha256 in kept], tracks)

@@ -25,10 +25,14 @@ Points = tuple[float, ...]
 
 @dataclass(frozen=True)
 class Known:
-    """Objects by their image's SHA-256, and how many of each class cannot be drawn in the kind that it has."""
+    """Objects by their image's SHA-256, and how many of each class cannot be drawn in the kind that it has.
+
+    `predicted` are the images that a model looked at, whether it found something there or not.
+    """
 
     objects: Mapping[str, Sequence[LabelledObject]]
     undrawn: Mapping[str, int]
+    predicted: frozenset[str] = frozenset()
 
 
 def known_objects(dataset: Dataset, taxonomy: Taxonomy) -> Known:
@@ -50,7 +54,15 @@ def known_objects(dataset: Dataset, taxonomy: Taxonomy) -> Known:
             drawn_parts = list(_draw(annotation, image, category, group))
             objects[image.sha256] += drawn_parts
             undrawn[category.name] += not drawn_parts
-    return Known(objects, +undrawn)
+    return Known(objects, +undrawn, _predicted(dataset))
+
+
+def _predicted(dataset: Dataset) -> frozenset[str]:
+    """The images of sources in which a model drew something: it looked at all of them."""
+    drawn = [a for a in dataset.annotations if a.source == "auto" and MODEL in a.attributes]
+    sources = {origin.source for annotation in drawn for origin in annotation.origins}
+    shown = {image.sha256 for image in dataset.images if any(view.source in sources for view in image.views)}
+    return frozenset(shown | {annotation.sha256 for annotation in drawn})
 
 
 def snapshot_objects(snapshot: Snapshot, taxonomy: Taxonomy) -> dict[str, list[LabelledObject]]:

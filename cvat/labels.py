@@ -72,6 +72,10 @@ class Labels:
         specs = self._specs[label_id]
         return ((specs[name], value) for name, value in values.items() if name in specs)
 
+    def lacking(self, label_id: int, names: Iterable[str]) -> list[str]:
+        """Those of these attributes that a label does not have."""
+        return [name for name in names if name not in self._specs[label_id]]
+
     def values_of(self, values: Iterable[Any]) -> dict[str, str]:
         """Attribute values by name."""
         return {self.spec_name[item.spec_id]: item.value for item in values}

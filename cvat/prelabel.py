@@ -1,80 +1,121 @@
-"""Writing predictions into jobs that nobody has begun.
+"""Writing predictions into a job that nobody has begun.
 
-A rerun replaces a model's own untouched pre-labels and nothing else; what is already there as wanted keeps its ids.
+A rerun replaces a model's own untouched pre-labels and nothing else; what is already there as wanted keeps its ids. An
+image on which a person moved, re-classed or deleted one of a model's pre-labels is left to that person.
 """
 
-from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from functools import partial
 
 from cvat_sdk import Client
 from msgspec.structs import replace
 
 from cvat.client import repeat
-from cvat.jobs import Frames, list_jobs, read_objects
-from cvat.wire import Action, change_wire, data_of, to_wire
+from cvat.jobs import Frames, read_objects
+from cvat.wire import Action, change_wire, data_of, objects_of, to_wire
 from datasets.labelled import LabelledObject
-from datasets.ledger import Prelabel
+from datasets.ledger import Ledger, Prelabel
 
 Placed = tuple[str, LabelledObject]
+Id = tuple[int | None, bool]
 _DECIMALS = 3
 
 
-def write_prelabels(
+def prelabel_job(
     client: Client,
-    frames: Frames,
-    predictions: Sequence[Prelabel],
-    stored: Mapping[int, Sequence[Prelabel]],
-    *,
-    controls: Collection[int] = (),
-    probed: Collection[str] = (),
-) -> dict[int, list[Prelabel]]:
-    """Bring the pre-labels of a task's new jobs to `predictions`; returns them with their ids, by job.
-
-    `stored` is what the ledger knows of each job's pre-labels: one that differs from it was touched by a person, and
-    stays. Jobs in any other state than `new` and control jobs are left alone and not returned; so is what was planted
-    on the images (SHA-256) that are `probed`.
-    """
-    written = {}
-    for job in list_jobs(client, task_id=frames.task_id):
-        if job.is_new and job.id not in controls:
-            sha256s = {frames.sha256[n] for n in job.frames} - set(probed)
-            wanted = [_as_drawn(prediction) for prediction in predictions if prediction.sha256 in sha256s]
-            known = stored.get(job.id, ())
-            written[job.id] = repeat(partial(_write_job, client, job.id, frames, wanted, known, sha256s))
-    return written
-
-
-def _write_job(
-    client: Client,
+    ledger: Ledger,
     job_id: int,
     frames: Frames,
-    wanted: Sequence[Placed],
-    stored: Sequence[Prelabel],
+    predictions: Sequence[Prelabel],
+    *,
     sha256s: Collection[str],
-) -> list[Prelabel]:
-    drawn = _untouched(read_objects(client, job_id, frames), stored)
-    own = [(sha256, labelled) for sha256, labelled in drawn if sha256 in sha256s]
-    if Counter(map(_key, own)) != Counter(map(_key, wanted)):
-        number = {sha256: n for n, sha256 in enumerate(frames.sha256)}
-        steps: tuple[tuple[Sequence[Placed], Action], ...] = ((own, "delete"), (wanted, "create"))
-        for placed, action in steps:
-            if placed:
-                body = data_of(to_wire(labelled, number[sha256], frames.labels) for sha256, labelled in placed)
-                change_wire(client, "jobs", job_id, action, body)
-        drawn = _untouched(read_objects(client, job_id, frames), stored=())
-    return [Prelabel(sha256, labelled.model or "", labelled) for sha256, labelled in drawn]
+    models: Collection[str],
+) -> None:
+    """Bring the pre-labels of these models (names without versions) on these of a job's images to `predictions`.
+
+    The ledger is told before anything is removed, so that whatever is cut short is completed by doing it again.
+    Raises CvatError.
+    """
+    repeat(partial(_bring, client, ledger, job_id, frames, predictions, frozenset(sha256s), frozenset(models)))
+
+
+def _bring(
+    client: Client,
+    ledger: Ledger,
+    job_id: int,
+    frames: Frames,
+    predictions: Sequence[Prelabel],
+    sha256s: frozenset[str],
+    models: frozenset[str],
+) -> None:
+    noted = ledger.read_prelabels(job_id)
+    drawn = _untouched(read_objects(client, job_id, frames), noted)
+    left_alone = _changed_by_people(noted, drawn)
+    ours = [(sha256, o) for sha256, o in drawn if sha256 in sha256s - left_alone and model_name(str(o.model)) in models]
+    wanted = [_as_drawn(p) for p in predictions if p.sha256 in sha256s - left_alone]
+    stale, missing = _compare(ours, wanted)
+    made = _change(client, job_id, frames, missing, "create")
+    gone = {_id(o) for _, o in stale}
+    known = {_id(p.stored) for p in noted}
+    others = [(sha256, o) for sha256, o in drawn if _id(o) not in known | gone]
+    ledger.write_prelabels(
+        job_id,
+        [
+            *(p for p in noted if _id(p.stored) not in gone),
+            *(Prelabel(sha256, str(o.model), o) for sha256, o in (*others, *made)),
+        ],
+    )
+    _change(client, job_id, frames, stale, "delete")
+
+
+def model_name(model: str) -> str:
+    """A model's name without its version: `damage_detector` of `damage_detector@3`."""
+    return model.partition("@")[0]
+
+
+def _changed_by_people(noted: Iterable[Prelabel], drawn: Iterable[Placed]) -> set[str]:
+    """Images on which a pre-label is no longer as the ledger noted it."""
+    unchanged = {_id(o) for _, o in drawn}
+    return {p.sha256 for p in noted if _id(p.stored) not in unchanged}
+
+
+def _compare(ours: Sequence[Placed], wanted: Sequence[Placed]) -> tuple[list[Placed], list[Placed]]:
+    """What is there and not wanted, and what is wanted and not there."""
+    missing: dict[tuple[object, ...], list[Placed]] = {}
+    for placed in wanted:
+        missing.setdefault(_key(placed), []).append(placed)
+    stale = []
+    for placed in ours:
+        if alike := missing.get(_key(placed)):
+            alike.pop()
+        else:
+            stale.append(placed)
+    return stale, [placed for alike in missing.values() for placed in alike]
+
+
+def _change(client: Client, job_id: int, frames: Frames, placed: Sequence[Placed], action: Action) -> list[Placed]:
+    """Create or delete these; what was created comes back with CVAT's ids."""
+    if not placed:
+        return []
+    number = {sha256: n for n, sha256 in enumerate(frames.sha256)}
+    body = data_of(to_wire(labelled, number[sha256], frames.labels) for sha256, labelled in placed)
+    changed = change_wire(client, "jobs", job_id, action, body)
+    return [(frames.sha256[n], labelled) for n, labelled in objects_of(changed, frames.labels)]
 
 
 def _as_drawn(prediction: Prelabel) -> Placed:
     return prediction.sha256, replace(prediction.stored, source="auto", model=prediction.model, shape_id=None)
 
 
-def _untouched(objects: Iterable[Placed], stored: Sequence[Prelabel]) -> list[Placed]:
+def _untouched(objects: Iterable[Placed], noted: Iterable[Prelabel]) -> list[Placed]:
     """What a model drew and nobody changed since the ledger noted it (or that it had no time to note)."""
-    noted = {(p.stored.shape_id, p.stored.is_tag): p.stored for p in stored}
+    stored = {_id(p.stored): p.stored for p in noted}
     drawn = [(sha256, o) for sha256, o in objects if o.source == "auto" and o.model]
-    return [(sha256, o) for sha256, o in drawn if noted.get((o.shape_id, o.is_tag), o) == o]
+    return [(sha256, o) for sha256, o in drawn if stored.get(_id(o), o) == o]
+
+
+def _id(o: LabelledObject) -> Id:
+    return o.shape_id, o.is_tag
 
 
 def _key(placed: Placed) -> tuple[object, ...]:

@@ -43,7 +43,7 @@ def require_project(client: Client, name: str) -> int:
 
 
 def _push_once(client: Client, name: str, specs: list[dict[str, object]]) -> int:
-    project_id = find_project(client, name) or _create(client, name)
+    project_id = find_project(client, name) or create_project(client, name)
     changes = compare_labels(specs, read_labels(client, "project_id", project_id).labels)
     if changes.conflicts:
         raise CvatConflict(
@@ -55,7 +55,7 @@ def _push_once(client: Client, name: str, specs: list[dict[str, object]]) -> int
     return project_id
 
 
-def _create(client: Client, name: str) -> int:
+def create_project(client: Client, name: str) -> int:
     """A new project, unless somebody made an older one meanwhile: then ours, which is still empty, goes."""
     made = msgspec.json.decode(call(client, "POST", "/api/projects", body=msgspec.json.encode({"name": name})))["id"]
     oldest = find_project(client, name) or made

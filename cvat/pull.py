@@ -43,7 +43,10 @@ class Listing:
 
 @dataclass
 class Puller:
-    """Pulls one project into one ledger; `read` counts the jobs that were read."""
+    """Pulls one project, or those of its tasks that are ours, into one ledger; `read` counts the jobs that were read.
+
+    What the ledger has of other jobs is forgotten, so the same tasks have to be ours each time.
+    """
 
     client: Client
     project_id: int
@@ -52,6 +55,7 @@ class Puller:
     accept: Accept = "acceptance"
     on_job: Callable[[int, int], object] = lambda done, total: None
     """Told how many of how many jobs have been read."""
+    is_ours: Callable[[Task], bool] = lambda task: True
     read: int = 0
     _frames: dict[tuple[int, str], TaskFrames] = field(default_factory=dict)
 
@@ -75,9 +79,9 @@ class Puller:
 
     def _list(self) -> Listing:
         labels = read_labels(self.client, "project_id", self.project_id)
-        tasks = {task.id: task for task in list_tasks(self.client, self.project_id)}
-        jobs = list_jobs(self.client, project_id=self.project_id)
-        done = [job for job in jobs if job.is_done(self.accept) and job.task_id in tasks]
+        tasks = {task.id: task for task in list_tasks(self.client, self.project_id) if self.is_ours(task)}
+        jobs = [job for job in list_jobs(self.client, project_id=self.project_id) if job.task_id in tasks]
+        done = [job for job in jobs if job.is_done(self.accept)]
         return Listing(labels, tasks, done, note_states(self.ledger, jobs))
 
     def _stale(self, listing: Listing) -> list[Job]:

@@ -14,7 +14,7 @@ from cvat_sdk import Client
 
 from cvat.batches import Batch, plan_batches, push_batch
 from cvat.client import repeat
-from cvat.filling import Content, fill_jobs
+from cvat.filling import Content, Filled, fill_jobs
 from cvat.held import Held, identify, read_held, remove_empty_tasks
 from cvat.jobs import Frames, User, list_jobs, read_task_frames
 from cvat.labels import Labels, read_labels
@@ -46,12 +46,16 @@ class Order:
 
 @dataclass(frozen=True)
 class Pushed:
-    """What a push did: tasks made or completed, images that were new, and what is in those tasks' jobs."""
+    """What a push did: tasks made or completed, images that were new, what is in those tasks' jobs, and what is not.
+
+    `lost` counts values of attributes that the project's labels lack, by class and attribute.
+    """
 
     project_id: int
     tasks: Sequence[int]
     images: int
     told: Counter[str]
+    lost: Counter[tuple[str, str]]
 
 
 @dataclass(frozen=True)
@@ -94,9 +98,10 @@ class Pusher:
             *(partial(self._complete, target, task_id) for task_id in held.unfinished),
             *(partial(self._push_batch, target, batch) for batch in batches),
         ]
-        told = dict(map(repeat, steps))
+        filled = dict(map(repeat, steps))
         remove_empty_tasks(self.client, target.project_id, title=order.title)
-        return Pushed(target.project_id, list(told), len(new), sum(told.values(), Counter[str]()))
+        every = sum(filled.values(), Filled())
+        return Pushed(target.project_id, list(filled), len(new), every.told, every.lost)
 
     def _read_held(self, order: Order) -> Held:
         project_id = find_project(self.client, self.settings.project)
@@ -110,7 +115,7 @@ class Pusher:
         labels = read_labels(self.client, "project_id", project_id)
         return _Target(order, project_id, labels, Turns(order.assignees, jobs))
 
-    def _push_batch(self, target: _Target, batch: Batch) -> tuple[int, Counter[str]]:
+    def _push_batch(self, target: _Target, batch: Batch) -> tuple[int, Filled]:
         task_id = push_batch(
             self.client,
             target.project_id,
@@ -122,16 +127,16 @@ class Pusher:
         )
         return self._complete(target, task_id)
 
-    def _complete(self, target: _Target, task_id: int) -> tuple[int, Counter[str]]:
+    def _complete(self, target: _Target, task_id: int) -> tuple[int, Filled]:
         """Fill and assign the jobs of a whole task, and note it as done."""
         order, found = target.order, read_task_frames(self.client, task_id)
         sha256s = identify((frame.name for frame in found.frames), order.images, self.store)
         frames = Frames(task_id, sha256s, frozenset(found.deleted_frames), target.labels)
         jobs = list_jobs(self.client, task_id=task_id)
-        told = fill_jobs(self.client, self.ledger, jobs, frames, order.content)
-        told["assigned"] = target.turns.write(self.client, jobs)
+        filled = fill_jobs(self.client, self.ledger, jobs, frames, order.content)
+        assigned = target.turns.write(self.client, jobs)
         self.ledger.write_frames(task_id, sha256s)
-        return task_id, told
+        return task_id, filled + Filled(Counter(assigned=assigned))
 
 
 def push_task(

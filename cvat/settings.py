@@ -7,6 +7,9 @@ from pydantic import Field, model_validator
 
 from datasets.taxonomy import Settings
 
+CVAT_VARIABLE = "CARLOOP_CVAT_URL"
+"""The environment's address of CVAT, which goes before the project file's."""
+
 
 class CvatSettings(Settings):
     """Where CVAT is, how tasks are cut, and how their images get there; without `url` the embedded server is used.

@@ -74,14 +74,19 @@ def _find(client: Client, spec: Mapping[str, Any]) -> list[Task]:
 
 def _await_frames(client: Client, task_id: int) -> bool:
     """Wait for frames that the server is making at the request of a client who is gone; gives whether it was."""
-    asked = {"task_id": task_id, "action": "create"}
+    return await_requests(client, {"task_id": task_id, "action": "create"})
+
+
+def await_requests(client: Client, asked: Mapping[str, Any]) -> bool:
+    """Wait for what the server still does at earlier requests of this kind; gives whether it did anything."""
     requests = read_all(client, "/api/requests", _Request, asked, sort="created_date")
     under_way = [request.id for request in requests if request.status in _UNDER_WAY]
     for rq_id in under_way:
         try:
             client.wait_for_completion(rq_id)
         except BackgroundRequestException as error:
-            _LOG.warning("task %d could not be made of what was uploaded before (%s); again", task_id, error)
+            told = ", ".join(f"{name} {value}" for name, value in asked.items())
+            _LOG.warning("what was begun before failed (%s: %s); again", told, error)
     return bool(under_way)
 
 

@@ -1,7 +1,7 @@
 """The round-trip certificate: what is pushed into a scratch project and pulled from it is what it was.
 
-Compared are frames with their names, order and upright sizes, every object on them, and the dataset that is made of
-them. Coordinates may differ by 0.01 px, angles by 0.01 degrees, scores by the two decimals that CVAT is sent.
+Compared are frames with their names, order and upright sizes, every object on them, the dataset that is made of them,
+and tracks. Coordinates may differ by 0.01 px, angles by 0.01 degrees, scores by the two decimals that CVAT is sent.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -24,10 +24,11 @@ from cvat.frames import frame_name
 from cvat.jobs import list_jobs
 from cvat.known import known_objects
 from cvat.labels import CONFIDENCE, MODEL
-from cvat.project import find_project
+from cvat.project import find_project, require_project
 from cvat.pull import Puller, read_tasks
 from cvat.push import Order, Pusher
 from cvat.settings import CvatSettings
+from cvat.verify_tracks import compare_tracks
 from datasets.coco import Dataset, Image
 from datasets.labelled import LabelledObject
 from datasets.ledger import Ledger
@@ -86,7 +87,9 @@ def verify_dataset(scratch: Scratch, dataset: Dataset) -> list[Difference]:
     found = list(compare_tasks(scratch, images, known.objects, tasks, labels))
     by_sha256 = {image.sha256: image for image in images}
     pulled = make_accepted(tasks, scratch.taxonomy, by_sha256, withheld={}).dataset
-    return lost + found + list(_compare_datasets(known.objects, pulled, labels, scratch.taxonomy))
+    datasets = list(_compare_datasets(known.objects, pulled, labels, scratch.taxonomy))
+    project_id = require_project(scratch.client, scratch.settings.project)
+    return [*lost, *found, *datasets, *compare_tracks(scratch.client, project_id)]
 
 
 def round_trip(

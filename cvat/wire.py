@@ -5,7 +5,8 @@ writes the same JSON (https://docs.cvat.ai/docs/api_sdk/sdk/reference/models/lab
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 from typing import Literal, cast
 
@@ -141,7 +142,11 @@ def from_wire(o: WireObject, labels: Labels) -> LabelledObject:
 
 
 def to_wire(labelled: LabelledObject, frame: int, labels: Labels, *, parent: str = "") -> WireObject:
-    """An object as CVAT takes it. Raises CvatConflict when the labels lack its class."""
+    """An object as CVAT takes it, without values of attributes that the label lacks: `lost_values` tells of them.
+
+    Raises:
+        CvatConflict: the labels lack its class.
+    """
     label_id = labels.id(labelled.category, parent=parent)
     return WireObject(
         frame=frame,
@@ -158,6 +163,18 @@ def to_wire(labelled: LabelledObject, frame: int, labels: Labels, *, parent: str
         z_order=labelled.z_order,
         elements=tuple(to_wire(part, frame, labels, parent=labelled.category) for part in labelled.elements),
     )
+
+
+def lost_values(objects: Iterable[LabelledObject], labels: Labels) -> Counter[tuple[str, str]]:
+    """Values that `to_wire` leaves out, for the label lacks the attribute: by class and attribute."""
+    return Counter(lost for labelled in objects for lost in _lost(labelled, labels))
+
+
+def _lost(labelled: LabelledObject, labels: Labels, *, parent: str = "") -> Iterator[tuple[str, str]]:
+    for name in labels.lacking(labels.id(labelled.category, parent=parent), _texts(labelled)):
+        yield labelled.category, name
+    for part in labelled.elements:
+        yield from _lost(part, labels, parent=labelled.category)
 
 
 def _texts(labelled: LabelledObject) -> dict[str, str]:

@@ -2,7 +2,7 @@
 a word; wrong values are refused.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, Field, model_validator
 
@@ -94,6 +94,57 @@ class JobPatch(BaseModel):
     state: Literal["new", "in progress", "completed", "rejected"] | None = None
 
 
+_NUMBERS = {
+    "manual": ("frames",),
+    "random_uniform": ("frame_count", "frame_share"),
+    "random_per_job": ("frames_per_job_count", "frames_per_job_share"),
+}
+
+
+class FrameChoice(BaseModel):
+    """Which frames are ground truth: those listed, or so many (or such a share) of all or of each job's."""
+
+    frame_selection_method: Literal["manual", "random_uniform", "random_per_job"]
+    frame_count: Annotated[int, Field(ge=1)] | None = None
+    frame_share: Annotated[float, Field(gt=0, le=1)] | None = None
+    frames_per_job_count: Annotated[int, Field(ge=1)] | None = None
+    frames_per_job_share: Annotated[float, Field(gt=0, le=1)] | None = None
+    random_seed: Annotated[int, Field(ge=0)] | None = None
+
+    @model_validator(mode="after")
+    def _says_how_many(self) -> Self:
+        names = _NUMBERS[self.frame_selection_method]
+        if sum(bool(getattr(self, name)) for name in names) != 1:
+            raise ValueError(f"{self.frame_selection_method} needs {' or '.join(names)}.")
+        return self
+
+    @property
+    def is_drawn(self) -> bool:
+        """Whether chance chooses."""
+        return self.frame_selection_method != "manual"
+
+    def number_of(self, frames: int) -> int:
+        """How many to draw of `frames`."""
+        count = self.frame_count or self.frames_per_job_count
+        share = self.frame_share or self.frames_per_job_share
+        return count or max(1, int((share or 0) * frames))
+
+
+class JobBody(JobPatch, FrameChoice):
+    """A new job, which only ground truth can be; others come with a task's images."""
+
+    type: Literal["ground_truth"]
+    task_id: Id
+    frames: list[Id] = []
+
+
+class ValidationBody(FrameChoice):
+    """Ground truth that is chosen as a task gets its images; `frames` are their names."""
+
+    mode: Literal["gt"]
+    frames: list[str] = []
+
+
 class MetaPatch(BaseModel):
     """Changes of the frame list: the frames marked deleted from now on."""
 
@@ -111,13 +162,21 @@ class DataBody(BaseModel):
     sorting_method: Literal["lexicographical", "natural", "predefined", "random"] = "lexicographical"
     upload_file_order: list[str] = []
     use_zip_chunks: bool = False
+    server_files: list[str] = []
+    validation_params: ValidationBody | None = None
 
     @model_validator(mode="before")
     @classmethod
     def _refuse_what_would_be_ignored(cls, sent: dict[str, Any]) -> dict[str, Any]:
         """These change which frames there are or how jobs are cut; to drop them would build another task in silence."""
-        unknown = ("server_files", "remote_files", "cloud_storage_id", "job_file_mapping", "filename_pattern")
-        wrong = {name: ["This server cannot do this."] for name in (*unknown, "validation_params") if sent.get(name)}
+        unknown = ("job_file_mapping", "filename_pattern", "server_files_exclude")
+        elsewhere = ("remote_files", "cloud_storage_id")
+        wrong = {name: ["This server cannot do this."] for name in unknown if sent.get(name)}
+        wrong |= {
+            name: ["This server fetches nothing from elsewhere; upload the files."]
+            for name in elsewhere
+            if sent.get(name)
+        }
         if wrong:
             raise BadRequest(wrong)
         return sent

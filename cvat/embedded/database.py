@@ -13,7 +13,7 @@ from sqlalchemy.exc import DatabaseError
 from sqlalchemy.orm import Session
 
 from cvat.embedded.errors import CannotServe
-from cvat.embedded.tables import SCHEMA_VERSION, Base
+from cvat.embedded.tables import SCHEMA_VERSION, UPGRADES, Base
 
 
 def timestamp(*, after: timedelta = timedelta()) -> str:
@@ -80,18 +80,20 @@ def _begin(connection: Connection) -> None:
 
 
 def _prepare(engine: Engine, path: Path) -> None:
-    """Create the tables of a new file; refuse a file of another version."""
+    """Create the tables of a new file and those that an earlier version lacks; refuse a file of an unknown version."""
     try:
         with engine.begin() as connection:
-            version = connection.exec_driver_sql("PRAGMA user_version").scalar()
-            if version == 0:
+            version = connection.exec_driver_sql("PRAGMA user_version").scalar() or 0
+            if version == 0 or version in UPGRADES:
+                for statement in UPGRADES.get(version, ()):
+                    connection.exec_driver_sql(statement)
                 Base.metadata.create_all(connection)
                 connection.exec_driver_sql(f"PRAGMA user_version = {SCHEMA_VERSION}")
     except DatabaseError as error:
         raise CannotServe(
             f"{path}: the database cannot be opened ({error.orig}); check the disk and the rights"
         ) from None
-    if version not in (0, SCHEMA_VERSION):
+    if version not in (0, *UPGRADES, SCHEMA_VERSION):
         raise CannotServe(
             f"{path}: the data has version {version}, this server reads {SCHEMA_VERSION}; "
             "choose an empty --data folder or the matching version of carloop"

@@ -15,7 +15,7 @@ from cvat.embedded.formats.dataset import DEFAULT_SUBSET, Dataset, DatasetFrame,
 from cvat.embedded.frames import VIDEO_SUFFIX
 from cvat.embedded.labeled import Element, LabeledData, Shape, Tag, Track
 from cvat.embedded.labels import labels_of
-from cvat.embedded.rows import find_job, find_project, find_task
+from cvat.embedded.rows import annotation_jobs, find_job, find_project, find_task
 from cvat.embedded.specs import read_specs, top_labels
 from cvat.embedded.tables import Frame, Job, Label, Project, Task, User
 from cvat.embedded.tracks import Sight, sights
@@ -32,7 +32,7 @@ def read_dataset(session: Session, kind: Kind, id_: int) -> Dataset:
     task = find_task(session, only.task_id if only else id_)
     if not task.size:
         raise BadInput(f"task {task.id} has no images to export; upload some first")
-    jobs = [only] if only else session.scalars(select(Job).where(Job.task_id == task.id).order_by(Job.id)).all()
+    jobs = [only] if only else annotation_jobs(session, task.id)
     part = _PartReader(session, None, count()).read(task, jobs, first_number=0)
     labels = top_labels(read_specs(session, labels_of(task)))
     return Dataset(kind, _job_facts(part, only) if only else part.facts, labels, [part], written=timestamp())
@@ -42,8 +42,7 @@ def _read_project(session: Session, project: Project) -> Dataset:
     wanted = select(Task).where(Task.project_id == project.id, Task.size > 0).order_by(Task.subset, Task.id)
     reader, parts, numbers = _PartReader(session, Counter(), count()), [], Counter[str]()
     for task in session.scalars(wanted):
-        jobs = session.scalars(select(Job).where(Job.task_id == task.id).order_by(Job.id)).all()
-        parts.append(reader.read(task, jobs, first_number=numbers[task.subset]))
+        parts.append(reader.read(task, annotation_jobs(session, task.id), first_number=numbers[task.subset]))
         numbers[task.subset] += task.start_frame + task.frame_step * task.size
     if not parts:
         raise BadInput(f"project {project.id} has no tasks with images to export; upload some first")
@@ -64,12 +63,12 @@ class _PartReader:
         """A task, or some jobs of it; `first_number` is added to the numbers of its frames."""
         found = read_annotations(self._session, Scope(task, jobs))
         frames = range(min(job.start_frame for job in jobs), max(job.stop_frame for job in jobs) + 1)
-        inside = (Frame.task_id == task.id, Frame.number >= frames.start, Frame.number < frames.stop)
-        wanted = select(Frame).where(*inside, Frame.deleted.is_(False)).order_by(Frame.number)
+        inside = {number for job in jobs for number in job.numbers}
+        wanted = select(Frame).where(Frame.task_id == task.id, Frame.deleted.is_(False)).order_by(Frame.number)
         tags, shapes = _tags_by_frame(found.tags), self._seen_by_frame(found, frames.stop)
         numbers = {frame: first_number + task.source_number(frame) for frame in frames}
         subset = _folder(task.subset) or DEFAULT_SUBSET
-        rows = self._session.scalars(wanted).all()
+        rows = [frame for frame in self._session.scalars(wanted) if frame.number in inside]
         kept = {frame.number for frame in rows}
         return Part(
             task_id=task.id,
@@ -195,7 +194,7 @@ def _task_facts(session: Session, task: Task, jobs: Sequence[Job]) -> dict[str, 
 
 def _job_facts(part: Part, job: Job) -> dict[str, object]:
     span = {"start_frame": part.numbers[job.start_frame], "stop_frame": part.numbers[job.stop_frame]}
-    return {**part.facts, "id": job.id, "size": job.stop_frame - job.start_frame + 1, **span}
+    return {**part.facts, "id": job.id, "size": len(job.numbers), **span}
 
 
 def _project_facts(session: Session, project: Project, parts: Sequence[Part]) -> dict[str, object]:

@@ -4,6 +4,7 @@ CarloopError
 ├── CannotServe               the server cannot start; ends the command with its sentence
 ├── RefusedUpload             files that cannot become frames; becomes the message of the failed request
 ├── RefusedImport             a file that cannot become annotations; likewise
+├── RefusedChoice             frames that cannot be ground truth; likewise, or a 400
 └── ApiError                  an HTTP answer other than success, in the form CVAT gives it
     ├── BadRequest            400, with a sentence, a list of them, or fields and what is wrong with each
     ├── NotAuthenticated      401
@@ -31,6 +32,10 @@ class RefusedUpload(BadInput):
 
 class RefusedImport(BadInput):
     """A file that cannot become annotations."""
+
+
+class RefusedChoice(BadInput):
+    """Frames that cannot be the ground truth of a task."""
 
 
 class ApiError(CarloopError):

@@ -16,6 +16,7 @@ from cvat.embedded.database import Database
 from cvat.embedded.errors import Forbidden, NotAuthenticated
 from cvat.embedded.functions.nuclio import Nuclio
 from cvat.embedded.settings import Limits
+from cvat.embedded.share import Share
 from cvat.embedded.store import Store
 from cvat.embedded.webhooks.events import Author, telling
 from cvat.embedded.webhooks.sending import Sender
@@ -40,6 +41,7 @@ class Context:
 
     database: Database
     store: Store
+    share: Share
     runner: Runner
     limits: Limits
     nuclio: Nuclio

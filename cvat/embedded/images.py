@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 
 from cvat.embedded.errors import RefusedUpload
+from datasets.errors import BadDataset, TooManyPixels
+from datasets.store import FORMATS, open_image
 
 #: The images that are taken, by the ending of their names.
 MEDIA_TYPES = {
@@ -21,6 +23,7 @@ MEDIA_TYPES = {
     ".webp": "image/webp",
 }
 
+_FORMATS = (*FORMATS, "GIF")
 _THUMBNAIL = (256, 256)
 _ORIENTATION = 0x0112
 _QUARTER_TURNS = (5, 6, 7, 8)
@@ -46,13 +49,13 @@ def probe(path: Path, name: str, *, max_pixels: int) -> Size:
         RefusedUpload: the file is no image, or would decode to more than `max_pixels`.
     """
     try:
-        with Image.open(path) as image:
+        with open_image(path, formats=_FORMATS) as image:
             width, height = image.size
             turned = _orientation(image) in _QUARTER_TURNS
-    except Image.DecompressionBombError as error:
+    except TooManyPixels as error:
         raise RefusedUpload(f"{name}: {error}; send a smaller image") from None
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError):
-        raise RefusedUpload(f"{name}: this is not an image that can be read; leave it out or convert it") from None
+    except BadDataset as error:
+        raise RefusedUpload(f"{name}: {error}; leave it out or convert it") from None
     if width * height > max_pixels:
         raise RefusedUpload(
             f"{name}: {width} x {height} pixels are more than the {max_pixels} allowed; send a smaller image"

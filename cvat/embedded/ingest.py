@@ -15,11 +15,13 @@ from sqlalchemy.orm import Session
 
 from cvat.embedded.archives import unpack
 from cvat.embedded.background import Outcome, Work
-from cvat.embedded.bodies import DataBody
+from cvat.embedded.bodies import DataBody, ValidationBody
 from cvat.embedded.database import Database, timestamp
 from cvat.embedded.errors import RefusedUpload
+from cvat.embedded.ground_truth import add_ground_truth, draw_frames, frames_named
 from cvat.embedded.images import probe
 from cvat.embedded.settings import Limits
+from cvat.embedded.share import Share
 from cvat.embedded.store import Store
 from cvat.embedded.tables import Frame, Job, Request, Task, Upload
 from cvat.embedded.videos import is_video, probe_video
@@ -42,12 +44,15 @@ class Source:
     file: str
 
 
-def ingest_with(database: Database, store: Store, limits: Limits) -> Work:
+def ingest_with(database: Database, store: Store, limits: Limits, share: Share) -> Work:
     """The work of a request that creates a task's data."""
 
     def ingest(request: Request) -> Outcome:
         options, task_id = DataBody.model_validate(request.params), cast(int, request.task_id)
         uploads = _read_uploads(database, task_id)
+        if options.server_files and uploads:
+            raise RefusedUpload("send files, or name those on the share, not both")
+        uploads = uploads or _take_shared(task_id, options.server_files, share, store)
         video = _only_video(uploads)
         if video is not None:
             rows = _video_rows(task_id, video, store, options, limits)
@@ -84,6 +89,13 @@ def cut(size: int, *, segment_size: int, overlap: int) -> Iterator[tuple[int, in
 def _read_uploads(database: Database, task_id: int) -> Sequence[Upload]:
     with database.reading() as session:
         return session.scalars(select(Upload).where(Upload.task_id == task_id).order_by(Upload.position)).all()
+
+
+def _take_shared(task_id: int, names: Sequence[str], share: Share, store: Store) -> Sequence[Upload]:
+    """Files of the share as if they had been uploaded, with the folders in their names."""
+    copies = share.copy(names, store)
+    store.keep_in_task(task_id, copies.values())
+    return [Upload(id=path.name, task_id=task_id, name=name) for name, path in copies.items()]
 
 
 def _only_video(uploads: Sequence[Upload]) -> Upload | None:
@@ -190,6 +202,13 @@ def write_frames(
     session.connection().execute(insert(Frame), list(rows))
     for first, last in ranges or cut(task.size, segment_size=task.segment_size, overlap=task.overlap):
         session.add(Job(task_id=task.id, start_frame=first, stop_frame=last, created_date=now, updated_date=now))
+    if options.validation_params is not None:
+        session.flush()
+        add_ground_truth(session, task, _ground_truth(session, task, options.validation_params))
+
+
+def _ground_truth(session: Session, task: Task, choice: ValidationBody) -> list[int]:
+    return draw_frames(session, task, choice) if choice.is_drawn else frames_named(session, task, choice.frames)
 
 
 def _chunk_size(pixels: int) -> int:

@@ -82,8 +82,14 @@ def _equal(name: str, column: Column, text: str) -> ColumnElement[bool]:
         if not text.lstrip("-").isdigit() or abs(int(text)) >= 2**63:
             raise BadRequest({name: ["Enter a number."]})
         return column == int(text)
+    if column.type.python_type is bool:
+        if text.lower() not in _TRUTHS:
+            raise BadRequest({name: ["Enter true or false."]})
+        return column == _TRUTHS[text.lower()]
     return column == text
 
+
+_TRUTHS = {"true": True, "false": False, "1": True, "0": False}
 
 _COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
     "==": eq,

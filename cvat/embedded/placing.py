@@ -51,7 +51,8 @@ def _jobs_by_frame(jobs: Iterable[Job], frames: Collection[int]) -> dict[int, li
     ordered = sorted(frames)
     for job in jobs:
         for frame in ordered[bisect_left(ordered, job.start_frame) : bisect_right(ordered, job.stop_frame)]:
-            found[frame].append(job.id)
+            if job.frames is None or frame in job.frames:
+                found[frame].append(job.id)
     return dict(found)
 
 

@@ -1,11 +1,14 @@
 """Rows by id, and changes that several endpoints make in the same way."""
 
+from collections.abc import Sequence
+
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from cvat.embedded.bodies import ProjectPatch, TaskPatch
 from cvat.embedded.database import timestamp
 from cvat.embedded.errors import BadRequest, NotFound
-from cvat.embedded.tables import Job, Project, Task, User
+from cvat.embedded.tables import ANNOTATION, Job, Project, Task, User
 
 
 def find_project(session: Session, project_id: int) -> Project:
@@ -30,6 +33,11 @@ def find_job(session: Session, job_id: int) -> Job:
     if job is None:
         raise NotFound("Job")
     return job
+
+
+def annotation_jobs(session: Session, task_id: int) -> Sequence[Job]:
+    """The jobs of a task whose annotations are the task's: all but ground truth, which is compared with them."""
+    return session.scalars(select(Job).where(Job.task_id == task_id, Job.type == ANNOTATION).order_by(Job.id)).all()
 
 
 def change_fields(session: Session, row: Project | Task, patch: ProjectPatch | TaskPatch) -> None:

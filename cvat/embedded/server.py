@@ -27,6 +27,7 @@ from cvat.embedded.imports import IMPORT_ANNOTATIONS, import_with
 from cvat.embedded.ingest import CREATE_TASK, ingest_with, remove_uploads
 from cvat.embedded.received import forget_old_files
 from cvat.embedded.settings import Settings
+from cvat.embedded.share import Share
 from cvat.embedded.store import Store
 from cvat.embedded.tables import Request, Task, Upload
 from cvat.embedded.webhooks.events import told_work
@@ -71,6 +72,7 @@ def open_context(settings: Settings) -> Context:
     context = Context(
         database=database,
         store=store,
+        share=Share(settings.share_dir),
         runner=runner,
         limits=settings.limits,
         nuclio=Nuclio(settings.nuclio_url),
@@ -86,7 +88,7 @@ def _lanes(context: Context) -> Iterator[Mapping[str, Work]]:
     database, store, sender = context.database, context.store, context.sender
     export = export_with(database, store)
     yield {
-        CREATE_TASK: told_work(ingest_with(database, store, context.limits), sender),
+        CREATE_TASK: told_work(ingest_with(database, store, context.limits, context.share), sender),
         EXPORT_ANNOTATIONS: export,
         EXPORT_DATASET: export,
         IMPORT_DATASET: told_work(import_dataset_with(database, store, context.limits), sender),

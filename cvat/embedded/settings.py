@@ -6,18 +6,20 @@ from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, DirectoryPath, Field, SecretStr
 
 from cvat.embedded.errors import CannotServe
 
 USER_VARIABLE = "CARLOOP_CVAT_USER"
 PASSWORD_VARIABLE = "CARLOOP_CVAT_PASSWORD"
 NUCLIO_VARIABLE = "CARLOOP_NUCLIO_URL"
+SHARE_VARIABLE = "CARLOOP_CVAT_SHARE"
 WEBHOOK_VARIABLE = "CARLOOP_WEBHOOK_NETWORKS"
 
 _EPILOG = f"""environment:
   {USER_VARIABLE}, {PASSWORD_VARIABLE}
                            who may log in
+  {SHARE_VARIABLE}       folder of the file share, unless --share names one (default: there is none)
   {NUCLIO_VARIABLE}       address of Nuclio's dashboard (default: http://127.0.0.1:8070)
   {WEBHOOK_VARIABLE} private networks that webhooks may reach, as in 10.0.0.0/8, with commas between
                            (default: this machine while --host is on it, else none)"""
@@ -47,6 +49,7 @@ class Settings(BaseModel):
     host: str = "127.0.0.1"
     port: int = Field(default=0, ge=0, le=65535)
     data_dir: Path
+    share_dir: DirectoryPath | None = None
     user: str = Field(min_length=1, max_length=150)
     password: SecretStr = Field(min_length=1)
     ready_file: Path | None = None
@@ -69,15 +72,24 @@ def read_settings(arguments: Sequence[str], environ: Mapping[str, str]) -> Setti
     """Settings from command-line arguments and the environment.
 
     Raises:
-        CannotServe: the user or the password is not in the environment, or a network there is none.
+        CannotServe: the user or the password is not in the environment, a network there is none, or the share is no
+            folder.
     """
     flags = _parser().parse_args(arguments)
+    flags.share_dir = flags.share_dir or _shared(environ)
+    if flags.share_dir is not None and not flags.share_dir.is_dir():
+        raise CannotServe(f"{flags.share_dir}: the share is no folder; choose another with --share or {SHARE_VARIABLE}")
     user, password = environ.get(USER_VARIABLE), environ.get(PASSWORD_VARIABLE)
     if not user or not password:
         raise CannotServe(
             f"no user is configured; set {USER_VARIABLE} and {PASSWORD_VARIABLE} to the name and password to log in"
         )
     return Settings(user=user, password=SecretStr(password), **vars(flags), **_named_services(environ))
+
+
+def _shared(environ: Mapping[str, str]) -> Path | None:
+    named = environ.get(SHARE_VARIABLE)
+    return Path(named) if named else None
 
 
 def _named_services(environ: Mapping[str, str]) -> dict[str, Any]:
@@ -111,6 +123,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     parser.add_argument("--port", type=_port, default=0, help="port; 0 takes a free one (default: %(default)s)")
     parser.add_argument("--data", dest="data_dir", type=Path, required=True, metavar="DIR", help="folder of the data")
+    parser.add_argument(
+        "--share", dest="share_dir", type=Path, metavar="DIR", help="folder that tasks can take images from by name"
+    )
     parser.add_argument("--ready-file", type=Path, metavar="PATH", help="file that gets the URL once it is served")
     parser.add_argument("--exit-with-stdin", action="store_true", help="end when standard input is closed")
     return parser

@@ -1,12 +1,23 @@
 """The tables. Times are ISO 8601 text in UTC; ids are never given twice (autoincrement)."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import JSON, CheckConstraint, ForeignKey, Index, UniqueConstraint, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 #: Raised with every change of the tables, so that a server never opens data it cannot read.
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
+
+#: What to change in data of an earlier version that can be read on, beside the tables that it lacks.
+UPGRADES = {
+    2: (
+        "ALTER TABLE job ADD COLUMN type VARCHAR NOT NULL DEFAULT 'annotation'",
+        "ALTER TABLE job ADD COLUMN frames JSON",
+    )
+}
+
+ANNOTATION, GROUND_TRUTH = "annotation", "ground_truth"
 
 
 class Base(DeclarativeBase):
@@ -15,6 +26,8 @@ class Base(DeclarativeBase):
     type_annotation_map = {  # noqa: RUF012 - SQLAlchemy reads it from the class
         dict[str, Any]: JSON,
         list[str]: JSON,
+        list[int]: JSON(none_as_null=True),
+        list[float]: JSON,
     }
 
 
@@ -170,7 +183,7 @@ class Frame(Base):
 
 
 class Job(Base):
-    """A run of frames for one person; both ends are included."""
+    """A run of frames for one person; both ends are included. Ground truth has only those of its task in `frames`."""
 
     __tablename__ = "job"
     __table_args__ = _NEVER_REUSED
@@ -179,10 +192,48 @@ class Job(Base):
     task_id: Mapped[int] = _part_of("task.id")
     start_frame: Mapped[int]
     stop_frame: Mapped[int]
+    type: Mapped[str] = mapped_column(default=ANNOTATION)
+    frames: Mapped[list[int] | None]
     stage: Mapped[str] = mapped_column(default="annotation")
     state: Mapped[str] = mapped_column(default="new")
     assignee_id: Mapped[int | None] = mapped_column(ForeignKey("user.id"))
     assignee_updated_date: Mapped[str | None]
+    created_date: Mapped[str]
+    updated_date: Mapped[str]
+
+    @property
+    def numbers(self) -> Sequence[int]:
+        """The numbers of its frames, in order."""
+        return self.frames or range(self.start_frame, self.stop_frame + 1)
+
+
+class Issue(Base):
+    """A question or complaint at a place on a frame of a job; `position` is x, y, ... in pixels."""
+
+    __tablename__ = "issue"
+    __table_args__ = _NEVER_REUSED
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    job_id: Mapped[int] = _part_of("job.id")
+    frame: Mapped[int]
+    position: Mapped[list[float]]
+    owner_id: Mapped[int] = _owner()
+    assignee_id: Mapped[int | None] = mapped_column(ForeignKey("user.id"))
+    resolved: Mapped[bool] = mapped_column(default=False)
+    created_date: Mapped[str]
+    updated_date: Mapped[str]
+
+
+class Comment(Base):
+    """What somebody says about an issue; the first comment is what the issue was opened with."""
+
+    __tablename__ = "comment"
+    __table_args__ = _NEVER_REUSED
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    issue_id: Mapped[int] = _part_of("issue.id")
+    owner_id: Mapped[int] = _owner()
+    message: Mapped[str]
     created_date: Mapped[str]
     updated_date: Mapped[str]
 

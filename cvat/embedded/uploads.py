@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from sqlalchemy import delete, select
+from sqlalchemy import bindparam, delete, insert, select
 from sqlalchemy.orm import Session
 
 from cvat.embedded.background import UNDER_WAY
@@ -58,13 +58,16 @@ def add_files(database: Database, store: Store, task_id: int, files: Sequence[tu
     if len(set(names)) != len(names):
         name, _ = Counter(names).most_common(1)[0]
         raise BadRequest({"client_files": [f"Two files are called {name!r}; folders are kept in a zip only."]})
-    sizes = [path.stat().st_size for _, path in files]
+    rows = [
+        {"id": path.name, "task_id": task_id, "name": name, "length": path.stat().st_size}
+        for name, (_, path) in zip(names, files, strict=True)
+    ]
     store.keep_in_task(task_id, [path for _, path in files])
     with database.writing() as session:
         open_task(session, task_id)
-        for name, (_, path), size in zip(names, files, sizes, strict=True):
-            session.execute(delete(Upload).where(Upload.task_id == task_id, Upload.name == name))
-            session.add(Upload(id=path.name, task_id=task_id, name=name, length=size))
+        if rows:
+            _forget(session, task_id, names)
+            session.connection().execute(insert(Upload), rows)
 
 
 def create_tus(database: Database, store: Store, task_id: int, user_id: int, *, name: str, length: int) -> str:
@@ -75,9 +78,14 @@ def create_tus(database: Database, store: Store, task_id: int, user_id: int, *, 
         store.keep({written: store.task_file(task_id, upload.id)})
     with database.writing() as session:
         open_task(session, task_id)
-        session.execute(delete(Upload).where(Upload.task_id == task_id, Upload.name == name))
+        _forget(session, task_id, [name])
         session.add(upload)
     return upload.id
+
+
+def _forget(session: Session, task_id: int, names: Sequence[str]) -> None:
+    statement = delete(Upload).where(Upload.task_id == bindparam("of"), Upload.name == bindparam("called"))
+    session.connection().execute(statement, [{"of": task_id, "called": name} for name in names])
 
 
 def find_tus(database: Database, store: Store, task_id: int, upload_id: str) -> TusFile:

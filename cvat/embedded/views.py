@@ -10,7 +10,7 @@ from sqlalchemy import case, func, select
 from sqlalchemy.orm import Session
 
 from cvat.embedded.background import FINISHED
-from cvat.embedded.tables import Attribute, Frame, Job, Label, Project, Request, Task, User
+from cvat.embedded.tables import GROUND_TRUTH, Attribute, Frame, Issue, Job, Label, Project, Request, Task, User
 
 #: How long the answer says that a result can be fetched; it is kept until its task goes or it is made anew.
 RESULT_LIFETIME = timedelta(days=1)
@@ -106,13 +106,21 @@ class Views:
     def tasks(self, rows: Sequence[Task]) -> list[dict[str, Any]]:
         """Tasks with the progress of their jobs; those without data lack the fields about it, as in CVAT."""
         progress = self._progress([row.id for row in rows])
-        return [self._task(row, *progress.get(row.id, (0, 0, 0))) for row in rows]
+        validated = select(Job.task_id).where(Job.type == GROUND_TRUTH, Job.task_id.in_([row.id for row in rows]))
+        with_truth = set(self._session.scalars(validated))
+        return [
+            self._task(row, *progress.get(row.id, (0, 0, 0)))
+            | {"validation_mode": "gt" if row.id in with_truth else None}
+            for row in rows
+        ]
 
     def jobs(self, rows: Sequence[Job]) -> list[dict[str, Any]]:
         """Jobs with what they take from their task."""
         wanted = select(Task).where(Task.id.in_({row.task_id for row in rows}))
         tasks = {task.id: task for task in self._session.scalars(wanted)}
-        return [self._job(row, tasks[row.task_id]) for row in rows]
+        counted = select(Issue.job_id, func.count()).where(Issue.job_id.in_([row.id for row in rows]))
+        issues = dict(self._session.execute(counted.group_by(Issue.job_id)).tuples().all())
+        return [self._job(row, tasks[row.task_id], issues.get(row.id, 0)) for row in rows]
 
     def requests(self, rows: Iterable[Request]) -> list[dict[str, Any]]:
         """The states of background requests."""
@@ -185,11 +193,10 @@ class Views:
             },
             "labels": {"url": f"{self._base}api/labels?task_id={row.id}"},
             "assignee_updated_date": row.assignee_updated_date,
-            "validation_mode": None,
             "consensus_enabled": False,
         }
 
-    def _job(self, row: Job, task: Task) -> dict[str, Any]:
+    def _job(self, row: Job, task: Task, issues: int) -> dict[str, Any]:
         return {
             "url": f"{self._base}api/jobs/{row.id}",
             "id": row.id,
@@ -203,16 +210,16 @@ class Views:
             "stage": row.stage,
             "state": row.state,
             "mode": _mode(task),
-            "frame_count": row.stop_frame - row.start_frame + 1,
+            "frame_count": len(row.numbers),
             "start_frame": row.start_frame,
             "stop_frame": row.stop_frame,
             "data_chunk_size": task.chunk_size,
             **_chunk_types(task),
             "created_date": row.created_date,
             "updated_date": row.updated_date,
-            "issues": {"url": f"{self._base}api/issues?job_id={row.id}", "count": 0},
+            "issues": {"url": f"{self._base}api/issues?job_id={row.id}", "count": issues},
             "labels": {"url": f"{self._base}api/labels?job_id={row.id}"},
-            "type": "annotation",
+            "type": row.type,
             **_ONLY_LOCAL,
             "assignee_updated_date": row.assignee_updated_date,
             "parent_job_id": None,
@@ -227,14 +234,16 @@ class Views:
         return f"{self._base}api/{row.target}s/{target_id}/{resource}/download?rq_id={quote(row.id, safe='')}"
 
 
-def data_meta(task: Task, frames: Iterable[Frame]) -> dict[str, Any]:
-    """What is known about frames of a task, given in order. A video is told as one frame, as in CVAT."""
+def data_meta(task: Task, frames: Iterable[Frame], included: Sequence[int] | None = None) -> dict[str, Any]:
+    """What is known about frames of a task, given in order. A video is told as one frame, as in CVAT; with `included`
+    the frames of other numbers keep their places, without their names."""
     frames = list(frames)
+    here = {frame.number for frame in frames} if included is None else set(included)
     return {
         "chapters": None if task.video is None else [],
         "chunks_updated_date": task.data_date,
         "chunk_size": task.chunk_size or None,
-        "size": len(frames),
+        "size": len(here),
         "image_quality": task.image_quality,
         "start_frame": task.start_frame,
         "stop_frame": task.stop_frame,
@@ -243,14 +252,14 @@ def data_meta(task: Task, frames: Iterable[Frame]) -> dict[str, Any]:
             {
                 "width": frame.width,
                 "height": frame.height,
-                "name": frame.name if task.video is None else task.video,
+                "name": task.video or (frame.name if frame.number in here else "placeholder.jpg"),
                 "related_files": 0,
                 "has_related_context": False,
             }
             for frame in (frames if task.video is None else frames[:1])
         ],
-        "deleted_frames": [frame.number for frame in frames if frame.deleted],
-        "included_frames": None,
+        "deleted_frames": [frame.number for frame in frames if frame.deleted and frame.number in here],
+        "included_frames": None if included is None else [task.source_number(number) for number in included],
         "storage": "local",
         "cloud_storage_id": None,
     }

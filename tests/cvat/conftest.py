@@ -5,11 +5,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import IO
 
 import pytest
 import requests
+
+from tests.cvat.forked import ForkedServer
 
 USER, PASSWORD = "annotator", "a password for tests"
 
@@ -34,16 +37,20 @@ class CvatServer:
         """Start the process and wait until it accepts connections."""
         self._ready.unlink(missing_ok=True)
         port = self.url.rpartition(":")[2] or "0"
-        options = ["--port", port, "--data", self.data_dir, "--ready-file", self._ready, "--exit-with-stdin"]
+        options = ["--port", port, "--data", str(self.data_dir), "--ready-file", str(self._ready), "--exit-with-stdin"]
+        environment = {**server_environment(self.user, self.password), **self._environment}
         with self._log.open("ab") as log:
-            self.process = subprocess.Popen(
-                [*self._within, sys.executable, "-m", "cvat.embedded", *map(str, options)],
-                env={**server_environment(self.user, self.password), **self._environment},
-                stdin=subprocess.PIPE,
-                stderr=log,
-            )
+            self.process = self._start(options, environment, log)
         self._wait_until_ready()
         self.url = self._ready.read_text()
+
+    def _start(
+        self, options: Sequence[str], environment: Mapping[str, str], log: IO[bytes]
+    ) -> subprocess.Popen[bytes] | ForkedServer:
+        if not self._within:
+            return ForkedServer(options, environment, log)
+        command = [*self._within, sys.executable, "-m", "cvat.embedded", *options]
+        return subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stderr=log)
 
     def kill(self) -> None:
         """End the process as a power cut would, at whatever it is doing."""

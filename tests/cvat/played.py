@@ -1,8 +1,9 @@
-"""One round of annotation on a few small photographs: push, pre-label, correct, pull."""
+"""One round of annotation on a few small photographs: push, pre-label, correct, accept."""
 
 import io
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 
 from cvat_sdk import Client
 from msgspec.structs import replace
@@ -10,14 +11,14 @@ from PIL import Image as PillowImage
 
 from cvat.annotator import annotate_task
 from cvat.client import Credentials, connect
-from cvat.jobs import pull_jobs, read_frames
-from cvat.prelabel import write_prelabels
+from cvat.jobs import Frames, list_jobs, read_frames, read_objects
+from cvat.prelabel import prelabel_job
 from cvat.project import push_project
 from cvat.push import push_task
 from cvat.settings import CvatSettings
 from datasets.coco import Image
 from datasets.labelled import LabelledObject, tag
-from datasets.ledger import Prelabel
+from datasets.ledger import Ledger, Prelabel
 from datasets.store import ImageStore
 from datasets.taxonomy import DEFAULT_TAXONOMY
 
@@ -44,13 +45,35 @@ def push(client: Client, project: str, images: Sequence[Image], store: ImageStor
     return project_id, push_task(client, project_id, images, store, title="cars", subset="train", settings=settings)
 
 
+@contextmanager
+def new_ledger() -> Iterator[Ledger]:
+    """An empty ledger for the block."""
+    with tempfile.TemporaryDirectory() as folder:
+        ledger = Ledger(f"sqlite:///{folder}/ledger.sqlite")
+        yield ledger
+        ledger.close()
+
+
+def prelabel_task(client: Client, ledger: Ledger, frames: Frames, predictions: Sequence[Prelabel]) -> list[int]:
+    """Pre-label the new jobs of a task; gives their ids."""
+    new = [job for job in list_jobs(client, task_id=frames.task_id) if job.is_new]
+    for job in new:
+        shown = [frames.sha256[number] for number in job.frames]
+        ours = [prediction for prediction in predictions if prediction.sha256 in shown]
+        prelabel_job(client, ledger, job.id, frames, ours, sha256s=shown, models={"damage_detector"})
+    return [job.id for job in new]
+
+
 def play(client: Client, project: str, images: Sequence[Image], store: ImageStore) -> list[object]:
-    """Push, pre-label, correct and pull; what was pulled, without the server's ids."""
+    """Push, pre-label, correct and accept; what each accepted job has then, without the server's ids."""
     _, task_id = push(client, project, images, store)
     frames = read_frames(client, task_id, {image.sha256: image for image in images})
-    write_prelabels(client, frames, [Prelabel(image.sha256, "damage_detector@1", DOOR) for image in images], {})
+    predictions = [Prelabel(image.sha256, "damage_detector@1", DOOR) for image in images]
+    with new_ledger() as ledger:
+        prelabel_task(client, ledger, frames, predictions)
     annotate_task(client, frames, {image.sha256: TRUTH for image in images})
     return [
-        (job.sha256s, sorted([(sha256, replace(o, shape_id=None)) for sha256, o in job.objects], key=repr))
-        for job in pull_jobs(client, frames)
+        sorted([(sha256, replace(o, shape_id=None)) for sha256, o in read_objects(client, job.id, frames)], key=repr)
+        for job in list_jobs(client, task_id=task_id)
+        if job.is_accepted
     ]

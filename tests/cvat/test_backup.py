@@ -14,12 +14,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from cvat.backup import ANNOTATIONS, ARCHIVE, Backup, read_backup, read_snapshot, restore_project, write_backup
-from cvat.client import call
+from cvat.backup import ANNOTATIONS, ARCHIVE, Backup, read_backup, read_snapshot, write_backup
+from cvat.client import call, list_all
 from cvat.errors import CvatConflict, CvatRefused
 from cvat.jobs import list_jobs
 from cvat.labels import read_labels
 from cvat.placing import place_annotations, plan_placing
+from cvat.restoring import restore_project
 from cvat.wire import data_of, replace_wire, to_wire, track_to_wire
 from datasets.coco import Image
 from datasets.errors import BadDataset
@@ -89,6 +90,60 @@ def test_restoring_again_takes_the_project_that_is_there(client: Client, backup:
     name = f"restored {uuid4().hex}"
     first = restore_project(client, backup, name)
     assert restore_project(client, backup, name).project_id == first.project_id
+
+
+class Stopped(Exception):
+    """Stands for a process that is killed."""
+
+
+def stop(*_: object) -> None:
+    raise Stopped
+
+
+def cut_short(client: Client, backup: Backup, name: str, *, at: str) -> None:
+    """Begin a restore that ends when it gets there."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(f"cvat.restoring.{at}", stop)
+        with pytest.raises(Stopped):
+            restore_project(client, backup, name)
+
+
+def projects(client: Client, **query: str) -> list[int]:
+    return [project.id for project in list_all(client.api_client.projects_api, **query)]
+
+
+@pytest.mark.parametrize("moment", ["_rename", "differences"])
+def test_a_restore_that_was_cut_short_is_finished_by_the_next(
+    client: Client, project: str, backup: Backup, moment: str
+) -> None:
+    before, name = projects(client), f"restored {uuid4().hex}"
+    cut_short(client, backup, name, at=moment)
+    left = set(projects(client)) - set(before)
+    assert len(left) == 2  # the copy and the mark
+    restored = restore_project(client, backup, name)
+    assert restored.differences in ([], ())
+    assert set(projects(client)) - set(before) == {restored.project_id} < left
+    assert projects(client, name=name) == [restored.project_id]
+    assert min(projects(client, name=project)) in before
+
+
+def test_a_restore_whose_upload_was_cut_short_leaves_no_mark(client: Client, backup: Backup) -> None:
+    before, name = projects(client), f"restored {uuid4().hex}"
+    cut_short(client, backup, name, at="_upload")
+    restored = restore_project(client, backup, name)
+    assert set(projects(client)) - set(before) == {restored.project_id}
+
+
+def test_a_copy_that_somebody_changed_meanwhile_is_left_and_told(client: Client, backup: Backup) -> None:
+    before, name = projects(client), f"restored {uuid4().hex}"
+    cut_short(client, backup, name, at="_rename")
+    copy = max(projects(client))
+    (job, *_) = list_jobs(client, project_id=copy)
+    replace_wire(client, "jobs", job.id, data_of([]))
+    with pytest.raises(CvatConflict, match=f"project {copy} was left by a restore that was cut short"):
+        restore_project(client, backup, name)
+    for project_id in set(projects(client)) - set(before):  # or other restores here would find them
+        call(client, "DELETE", f"/api/projects/{project_id}")
 
 
 def test_a_project_of_that_name_that_is_another_is_left_alone(client: Client, backup: Backup) -> None:
@@ -225,7 +280,7 @@ def test_an_archive_that_cvat_cannot_read_makes_no_project(client: Client, backu
     name = f"hostile {uuid4().hex}"
     with pytest.raises(CvatRefused, match="while restoring"):
         restore_project(client, Backup(backup.manifest, archive, backup.snapshot), name)
-    assert client.api_client.projects_api.list(name=name)[0].count == 0
+    assert projects(client, search=name) == []
 
 
 def test_a_backup_that_fails_leaves_nothing(client: Client, tmp_path: Path) -> None:

@@ -1,8 +1,9 @@
-"""Carloop's side of CVAT: pushed once, pre-labelled without doubling, corrected, pulled when accepted."""
+"""Carloop's side of CVAT: pushed once, pre-labelled without doubling, corrected."""
 
 import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from dataclasses import replace as replace_dataclass
 from pathlib import Path
 from uuid import uuid4
 
@@ -13,16 +14,17 @@ from PIL import Image as PillowImage
 from cvat.annotator import annotate_task
 from cvat.client import Credentials, connect, list_all
 from cvat.errors import CvatConflict, CvatRefused, CvatUnavailable
-from cvat.jobs import Frames, list_jobs, pull_jobs, read_frames, read_objects
-from cvat.prelabel import write_prelabels
+from cvat.jobs import Frames, Job, list_jobs, read_frames, read_objects
+from cvat.prelabel import prelabel_job
 from cvat.project import push_project
 from cvat.push import push_task
 from cvat.settings import CvatSettings
 from datasets.coco import Image, Provenance
 from datasets.labelled import LabelledObject, tag
-from datasets.ledger import Prelabel
+from datasets.ledger import Ledger, Prelabel
 from datasets.store import ImageStore
 from datasets.taxonomy import DEFAULT_TAXONOMY, Category, Taxonomy
+from tests.cvat.played import new_ledger, prelabel_task
 
 DOOR = LabelledObject("damaged door", (10.0, 10.0, 40.0, 30.0), score=0.9)
 DENT = LabelledObject("dent", (5.0, 30.0, 25.0, 45.0), score=0.55)
@@ -39,6 +41,7 @@ class Desk:
     project_id: int
     task_id: int
     title: str
+    ledger: Ledger
 
     @property
     def frames(self) -> Frames:
@@ -51,10 +54,10 @@ class Desk:
         """The same objects predicted on every photograph."""
         return [Prelabel(image.sha256, "damage_detector@1", one) for image in self.images for one in labelled]
 
-    def write(
-        self, *labelled: LabelledObject, stored: dict[int, list[Prelabel]] | None = None
-    ) -> dict[int, list[Prelabel]]:
-        return write_prelabels(self.client, self.frames, self.prelabels(*labelled), stored or {})
+    def write(self, *labelled: LabelledObject) -> dict[int, list[Prelabel]]:
+        """Pre-label; gives what the ledger knows then."""
+        jobs = prelabel_task(self.client, self.ledger, self.frames, self.prelabels(*labelled))
+        return {job: self.ledger.read_prelabels(job) for job in jobs}
 
     def jobs(self) -> list[int]:
         return [job.id for job in list_jobs(self.client, task_id=self.task_id)]
@@ -95,10 +98,16 @@ def photograph(store: ImageStore, number: int) -> Image:
 
 
 @pytest.fixture
-def desk(client: Client, store: ImageStore, images: list[Image]) -> Desk:
+def ledger() -> Iterator[Ledger]:
+    with new_ledger() as ledger:
+        yield ledger
+
+
+@pytest.fixture
+def desk(client: Client, store: ImageStore, images: list[Image], ledger: Ledger) -> Desk:
     title = f"round {uuid4().hex}"
     project_id = push_project(client, f"cars {uuid4().hex}", DEFAULT_TAXONOMY)
-    return Desk(client, store, images, project_id, push(client, project_id, images, store, title), title)
+    return Desk(client, store, images, project_id, push(client, project_id, images, store, title), title, ledger)
 
 
 def test_a_project_gets_a_label_for_every_class_with_model_and_confidence(desk: Desk) -> None:
@@ -164,27 +173,57 @@ def test_prelabels_come_back_with_ids_model_and_confidence(desk: Desk) -> None:
 
 def test_writing_the_same_prelabels_again_changes_nothing(desk: Desk) -> None:
     first = desk.write(DOOR, DIRTY)
-    assert desk.write(DOOR, DIRTY, stored=first) == first
+    assert desk.write(DOOR, DIRTY) == first
 
 
 def test_prelabels_that_the_ledger_had_no_time_to_note_are_not_doubled(desk: Desk) -> None:
+    with new_ledger() as lost:
+        replace_dataclass(desk, ledger=lost).write(DOOR, DIRTY)
     desk.write(DOOR, DIRTY)
-    desk.write(DOOR, DIRTY, stored={})
     assert len(desk.found()) == 8
+    assert sum(len(desk.ledger.read_prelabels(job)) for job in desk.jobs()) == 8
+
+
+def test_what_was_replaced_but_not_yet_removed_goes_with_the_next_run(desk: Desk) -> None:
+    with new_ledger() as lost:
+        replace_dataclass(desk, ledger=lost).write(DOOR)
+    desk.write(DENT)
+    assert {labelled.category for _, labelled in desk.found()} == {"dent"}
+
+
+def test_another_model_s_prelabels_stay(desk: Desk) -> None:
+    desk.write(DOOR)
+    frames = desk.frames
+    for job in desk.jobs():
+        prelabel_job(
+            desk.client, desk.ledger, job, frames, (), sha256s=frames.sha256, models={"cleanliness_classifier"}
+        )
+    assert len(desk.found()) == 4
+
+
+def test_a_prelabel_that_a_person_deleted_does_not_come_back(desk: Desk) -> None:
+    desk.write(DOOR)
+    job = desk.client.jobs.retrieve(desk.jobs()[0])
+    shape = job.get_annotations().shapes[0]
+    job.remove_annotations(ids=[shape.id])
+    desk.write(DOOR)
+    desk.write(DENT)
+    assert sorted(labelled.category for _, labelled in desk.found()) == ["dent"] * 3
+    assert shape.id in {p.stored.shape_id for p in desk.ledger.read_prelabels(job.id)}
 
 
 def test_another_prediction_replaces_the_untouched_one(desk: Desk) -> None:
-    first = desk.write(DOOR)
-    desk.write(DENT, stored=first)
+    desk.write(DOOR)
+    desk.write(DENT)
     assert {labelled.category for _, labelled in desk.found()} == {"dent"}
 
 
 def test_a_prelabel_that_a_person_moved_stays(desk: Desk) -> None:
-    first = desk.write(DOOR)
+    desk.write(DOOR)
     job = desk.client.jobs.retrieve(desk.jobs()[0])
     shape = job.get_annotations().shapes[0].to_dict() | {"points": [1.0, 1.0, 9.0, 9.0]}
     job.update_annotations(models.PatchedLabeledDataRequest(shapes=[models.LabeledShapeRequest(**shape)]))
-    desk.write(DENT, stored=first)
+    desk.write(DENT)
     assert [o.bbox_xyxy for _, o in desk.found() if o.category == "damaged door"] == [(1.0, 1.0, 9.0, 9.0)]
 
 
@@ -193,28 +232,6 @@ def test_a_job_that_somebody_has_begun_is_left_alone(desk: Desk) -> None:
     desk.client.jobs.retrieve(begun).update(models.PatchedJobWriteRequest(state="in progress"))
     assert set(desk.write(DOOR)) == {other}
     assert len(desk.found()) == 2
-
-
-def test_only_accepted_jobs_are_pulled(desk: Desk) -> None:
-    desk.write(DOOR)
-    accepted, completed = desk.jobs()
-    accept = models.PatchedJobWriteRequest(stage="acceptance", state="completed")
-    desk.client.jobs.retrieve(accepted).update(accept)
-    desk.client.jobs.retrieve(completed).update(models.PatchedJobWriteRequest(state="completed"))
-    (pulled,) = pull_jobs(desk.client, desk.frames)
-    assert pulled.job_id == accepted
-    assert list(pulled.sha256s) == desk.frames.sha256[:2]
-    assert [o.category for _, o in pulled.objects] == ["damaged door"] * 2
-
-
-def test_deleted_frames_are_not_pulled(desk: Desk) -> None:
-    desk.write(DOOR)
-    desk.client.tasks.retrieve(desk.task_id).remove_frames_by_ids([0])
-    for job in desk.jobs():
-        desk.client.jobs.retrieve(job).update(models.PatchedJobWriteRequest(stage="acceptance", state="completed"))
-    pulled = pull_jobs(desk.client, desk.frames)
-    assert [sha256 for job in pulled for sha256 in job.sha256s] == desk.frames.sha256[1:]
-    assert desk.frames.sha256[0] not in {sha256 for job in pulled for sha256, _ in job.objects}
 
 
 def test_the_annotator_leaves_exactly_the_truth_behind(desk: Desk) -> None:
@@ -233,6 +250,16 @@ def test_the_annotator_accepts_a_good_enough_box_as_it_is(desk: Desk) -> None:
     truths = {image.sha256: [LabelledObject("damaged door", (10.5, 10.0, 40.0, 31.0))] for image in desk.images}
     annotate_task(desk.client, desk.frames, truths)
     assert {labelled.bbox_xyxy for _, labelled in desk.found()} == {DOOR.bbox_xyxy}
+
+
+def test_the_annotator_tells_when_a_job_is_taken_up_and_accepted(desk: Desk) -> None:
+    told: list[Job] = []
+    annotate_task(desk.client, desk.frames, {image.sha256: [] for image in desk.images}, on_change=told.append)
+    changes = [("annotation", "in progress"), ("acceptance", "completed")]
+    assert [(job.id, job.stage, job.state) for job in told] == [
+        (id, *change) for id in desk.jobs() for change in changes
+    ]
+    assert [job.updated_date for job in told] == sorted({job.updated_date for job in told})
 
 
 def test_an_annotator_that_was_stopped_half_way_goes_on(desk: Desk) -> None:

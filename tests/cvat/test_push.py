@@ -19,6 +19,7 @@ from cvat.held import identify
 from cvat.jobs import User, list_jobs
 from cvat.project import push_project
 from cvat.push import Order
+from cvat.quality import ground_truth
 from cvat.settings import CvatSettings
 from cvat.turns import Turns, find_users
 from cvat.uploads import references, send_images
@@ -198,6 +199,25 @@ def test_predictions_among_them_are_noted_with_their_ids(desk: PushDesk) -> None
     assert all(prelabel.stored.shape_id for prelabel in noted)
 
 
+def test_a_job_in_which_a_model_found_nothing_is_noted_as_prelabelled(desk: PushDesk) -> None:
+    looked_at = {image.sha256 for image in desk.images[:4]}
+    desk.push(content=desk.everywhere(DOOR, predicted=looked_at, frozen={desk.images[0].sha256, desk.images[1].sha256}))
+    _, second, _ = desk.jobs()
+    assert desk.ledger.prelabelled_jobs() == {second.id}
+
+
+def test_a_control_job_is_not_noted_as_prelabelled(desk: PushDesk) -> None:
+    desk.push(content=desk.everywhere(DOOR, predicted={image.sha256 for image in desk.images}, control_share=1.0))
+    assert desk.ledger.prelabelled_jobs() == set()
+
+
+def test_values_that_labels_have_no_attribute_for_are_counted(desk: PushDesk) -> None:
+    said = replace(DOOR, attributes={"rust": "much", "old": "true"})
+    first = desk.push(desk.images[:2], content=desk.everywhere(said))
+    assert first.lost == {("damaged door", "rust"): 2, ("damaged door", "old"): 2}
+    assert desk.push(desk.images[:2], content=desk.everywhere(said)).lost == {}
+
+
 def test_nothing_goes_into_a_job_that_somebody_has_begun(desk: PushDesk) -> None:
     project_id = push_project(desk.client, desk.project, DEFAULT_TAXONOMY)
     (batch,) = plan_batches(desk.images[:4], title="cars", subset=None, size=4)
@@ -286,8 +306,8 @@ def test_an_image_that_cannot_be_sent_is_told_before_anything_is_made(desk: Push
 
 
 def test_a_task_that_the_server_refuses_leaves_nothing(desk: PushDesk) -> None:
-    pusher = desk.pusher(source="share", store_at="cars")
-    with pytest.raises(CvatRefused, match="server_files"):
+    pusher = desk.pusher(source="urls", store_at="https://cars.example")
+    with pytest.raises(CvatRefused, match="remote_files"):
         pusher.push(Order("cars", desk.images))
     assert desk.tasks() == []
 
@@ -309,7 +329,14 @@ def test_a_frame_that_cvat_fetched_is_known_by_its_whole_sha256(desk: PushDesk) 
         assert identify([name], [], desk.store) == [image.sha256]
 
 
-def test_ground_truth_is_handed_on_to_a_server_that_has_it(desk: PushDesk) -> None:
-    with pytest.raises(CvatRefused, match="validation_params"):
-        desk.push(validation={"mode": "gt", "frame_selection_method": "random_uniform", "frame_count": 1})
+def test_a_file_that_was_cut_short_in_the_store_is_no_image(desk: PushDesk) -> None:
+    image = desk.images[0]
+    path = desk.store.path(image.file_name)
+    path.rename(path.with_name(f"{path.name}.part"))
+    assert identify([frame_name(image)], [], desk.store) == [""]
+
+
+def test_honeypots_are_handed_on_to_the_server(desk: PushDesk) -> None:
+    with pytest.raises(CvatRefused, match="gt_pool"):
+        desk.push(validation=ground_truth(frames=1, honeypots=1, seed=0))
     assert list_jobs(desk.client, project_id=desk.project_id) == []

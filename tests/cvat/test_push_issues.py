@@ -1,12 +1,12 @@
 """Conflicts as issues: said so that an annotator can decide, posted once, and missed only where CVAT has none."""
 
-import json
+from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from cvat_sdk import models
 
-from cvat.client import Credentials, connect
+from cvat.client import Credentials, connect, list_all
 from cvat.filling import Content
 from cvat.issues import Issue, issues_of
 from datasets.merging.conflicts import Conflict
@@ -42,59 +42,64 @@ def test_annotators_are_not_asked_about_splits_and_licences(kind: str) -> None:
     assert issues_of([conflict(kind)], {}) == {}
 
 
-class ProxyWithIssues(Proxy):
-    """A server that has no issues, behind two lists of them as CVAT answers."""
-
-    def __init__(self, server_url: str) -> None:
-        super().__init__(server_url)
-        self.issues: list[dict[str, object]] = []
+class ProxyWithoutIssues(Proxy):
+    """A server that has no issues."""
 
     def pass_on(self, method, path, headers, body):
-        asked = urlsplit(path)
-        if asked.path not in ("/api/issues", "/api/comments"):
-            return super().pass_on(method, path, headers, body)
-        if method == "POST":
-            self.issues.append({"id": len(self.issues) + 1, **json.loads(body)})
-            found: object = self.issues[-1]
-        else:
-            (job_id,) = parse_qs(asked.query)["job_id"]
-            ours = [issue for issue in self.issues if issue["job"] == int(job_id)]
-            rows = ours if asked.path == "/api/issues" else [{"issue": i["id"], "message": i["message"]} for i in ours]
-            found = {"next": None, "results": rows}
-        return _Answer(), json.dumps(found).encode()
-
-
-class _Answer:
-    status = 200
-
-    def getheaders(self) -> list[tuple[str, str]]:
-        return [("Content-Type", "application/vnd.cvat+json")]
-
-    def getheader(self, name: str) -> None:
-        return None
+        return super().pass_on(method, path.replace("/api/issues", "/api/none"), headers, body)
 
 
 def asking(desk: PushDesk) -> Content:
     return Content(issues={image.sha256: [Issue("dent or scratch?", (1.0, 2.0, 3.0, 4.0))] for image in desk.images})
 
 
-def test_issues_are_posted_once_for_each_frame(shared_cvat_server, tmp_path: Path) -> None:
-    proxy = ProxyWithIssues(shared_cvat_server.url)
-    credentials = Credentials(shared_cvat_server.user, shared_cvat_server.password)
-    with proxy.running(), connect(proxy.url, credentials) as client:
+def asked(desk: PushDesk) -> list[tuple[str, int, list[float], list[str]]]:
+    """The project's issues by cvat-sdk's own models: their frame's name, number, position and comments."""
+    found = []
+    for task in desk.tasks():
+        names = desk.frames(task.id)
+        for issue in list_all(desk.client.api_client.issues_api, task_id=task.id):
+            comments = list_all(desk.client.api_client.comments_api, issue_id=issue.id)
+            found.append((names[issue.frame], issue.frame, issue.position, [comment.message for comment in comments]))
+    return sorted(found)
+
+
+@pytest.fixture
+def desk(shared_cvat_server, tmp_path: Path) -> Iterator[PushDesk]:
+    with directly(shared_cvat_server) as client:
         desk = make_desk(client, tmp_path, images=3)
-        first = desk.push(content=asking(desk))
-        desk.ledger.forget_tasks(first.tasks)  # as if the push had been cut short before it was noted
-        desk.push(content=asking(desk))
+        yield desk
         desk.ledger.close()
+
+
+def test_issues_are_posted_once_for_each_frame(desk: PushDesk) -> None:
+    first = desk.push(content=asking(desk))
+    desk.ledger.forget_tasks(first.tasks)  # as if the push had been cut short before it was noted
+    desk.push(content=asking(desk))
     assert first.told["issues"] == 3
-    assert sorted((issue["frame"], issue["position"], issue["message"]) for issue in proxy.issues) == [
-        (number, [1.0, 2.0, 3.0, 4.0], "dent or scratch?") for number in range(3)
-    ]
+    assert asked(desk) == sorted(
+        (name, number, [1.0, 2.0, 3.0, 4.0], ["dent or scratch?"])
+        for task in desk.tasks()
+        for number, name in enumerate(desk.frames(task.id))
+    )
+
+
+def test_an_answer_or_a_resolution_does_not_have_it_asked_again(desk: PushDesk) -> None:
+    first = desk.push(content=asking(desk))
+    answered, resolved, _ = list_all(desk.client.api_client.issues_api, task_id=first.tasks[0])
+    answer = models.CommentWriteRequest(issue=answered.id, message="a dent")
+    desk.client.api_client.comments_api.create(answer)
+    patch = models.PatchedIssueWriteRequest(resolved=True)
+    desk.client.api_client.issues_api.partial_update(resolved.id, patched_issue_write_request=patch)
+    desk.ledger.forget_tasks(first.tasks)
+    desk.push(content=asking(desk))
+    assert len(asked(desk)) == 3
 
 
 def test_what_a_server_without_issues_cannot_ask_is_counted(shared_cvat_server, tmp_path: Path) -> None:
-    with directly(shared_cvat_server) as client:
+    credentials = Credentials(shared_cvat_server.user, shared_cvat_server.password)
+    proxy = ProxyWithoutIssues(shared_cvat_server.url)
+    with proxy.running(), connect(proxy.url, credentials) as client:
         desk = make_desk(client, tmp_path, images=3)
         pushed = desk.push(content=asking(desk))
         desk.ledger.close()

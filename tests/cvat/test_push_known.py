@@ -7,7 +7,7 @@ import pytest
 from msgspec.structs import replace
 
 from cvat.known import known_objects, snapshot_objects
-from datasets.coco import Annotation, Image, Polygons, Rle, Tag, make_dataset
+from datasets.coco import Annotation, Image, Origin, Polygons, Rle, Tag, View, make_dataset
 from datasets.crops import crop_of
 from datasets.errors import UnknownCategory
 from datasets.labelled import KeyFrame, LabelledObject, Track
@@ -128,6 +128,19 @@ def test_a_class_that_the_project_lacks_is_told() -> None:
     annotation = Annotation(sha256=image.sha256, category_id=1, bbox_xywh=(1.0, 1.0, 5.0, 5.0))
     with pytest.raises(UnknownCategory, match="'scratch' is not in the project"):
         known_objects(make_dataset(version, [image], [annotation]), Taxonomy(categories=(Category(name="dent"),)))
+
+
+def test_a_model_looked_at_every_image_of_the_source_that_it_made() -> None:
+    taxonomy = Taxonomy(categories=(Category(name="dent"),))
+    by_model, by_people = (View(source, "a.jpg", "car") for source in ("model", "people"))
+    views = [(by_model,), (by_model, by_people), (by_people,)]
+    images = [Image(f"{n:064x}", f"images/{n}.jpg", 64, 48, "car", views=found) for n, found in enumerate(views)]
+    guess = Annotation(
+        images[0].sha256, 1, (1.0, 1.0, 5.0, 5.0), {"model": "m@1"}, 0.5, "auto", origins=(Origin("model", "1"),)
+    )
+    drawn = Annotation(images[2].sha256, 1, (1.0, 1.0, 5.0, 5.0), origins=(Origin("people", "1"),))
+    known = known_objects(make_dataset(taxonomy, images, [guess, drawn]), taxonomy)
+    assert known.predicted == {images[0].sha256, images[1].sha256}
 
 
 def test_a_pulled_version_keeps_what_coco_cannot_hold() -> None:

@@ -12,8 +12,10 @@ from msgspec.structs import replace
 
 from cvat.filling import Content
 from cvat.jobs import read_frames
-from cvat.prelabel import write_prelabels
+from cvat.prelabel import prelabel_job
 from cvat.probes import Planted, plant_probes
+from cvat.project import require_project
+from cvat.waiting import list_waiting
 from datasets.coco import Image
 from datasets.comparison import compare
 from datasets.geometry import clip_box
@@ -146,16 +148,20 @@ def test_prelabelling_leaves_probed_images_and_control_jobs_alone(desk: PushDesk
     first, control = desk.jobs()
     before = [one for number, one in desk.drawn(first) if number == 0]
     frames = read_frames(desk.client, first.task_id, {image.sha256: image for image in desk.images})
-    written = write_prelabels(
-        desk.client,
-        frames,
-        [Prelabel(image.sha256, "damage_detector@1", GUESS) for image in desk.images],
-        {first.id: desk.ledger.read_prelabels(first.id)},
-        controls={control.id},
-        probed={probe.sha256 for probe in noted(desk)},
+    desk.ledger.write_controls({control.id})
+    waiting = list(
+        list_waiting(
+            desk.client,
+            desk.ledger,
+            require_project(desk.client, desk.project),
+            lambda task_id, names: frames.sha256,
+            frozen=lambda task, sha256s: (),
+        )
     )
-    assert written.keys() == {first.id}
+    assert [(one.job.id, one.sha256s) for one in waiting] == [(first.id, [desk.images[1].sha256])]
+    guess = [Prelabel(desk.images[1].sha256, "damage_detector@1", GUESS)]
+    (one,) = waiting
+    prelabel_job(desk.client, desk.ledger, first.id, frames, guess, sha256s=one.sha256s, models={"damage_detector"})
     assert [one for number, one in desk.drawn(first) if number == 0] == before
     assert [one.category for number, one in desk.drawn(first) if number == 1] == ["damaged door", "dent"]
-    assert {prelabel.sha256 for prelabel in written[first.id]} >= {desk.images[1].sha256}
     assert [one.category for _, one in desk.drawn(control)] == ["damaged door"] * 2

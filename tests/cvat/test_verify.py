@@ -17,9 +17,11 @@ from PIL import Image as PillowImage
 
 from cvat.client import Credentials, call, connect
 from cvat.errors import CvatAbsent
-from cvat.project import find_project, push_project
+from cvat.labels import read_labels
+from cvat.project import find_project, push_project, require_project
 from cvat.settings import CvatSettings
 from cvat.verify import Objects, Scratch, compare_tasks, round_trip, scratch_project, verify_dataset
+from cvat.verify_tracks import compare_tracks, make_tracks
 from datasets.coco import Annotation, Dataset, Image, Provenance, Tag, make_dataset
 from datasets.labelled import Kind, LabelledObject
 from datasets.snapshot_comparison import Difference
@@ -221,6 +223,30 @@ def test_what_cannot_be_drawn_in_its_class_is_told(scratch: Scratch) -> None:
     line = Annotation(image.sha256, TAXONOMY.category_id("polyline Ä"), (1, 2, 30, 40))
     (found,) = verify_dataset(scratch, dataset_of(image, line))
     assert (found.what, found.before, found.after) == ("objects", "1 of class 'polyline Ä'", None)
+
+
+def test_tracks_of_every_kind_come_back(scratch: Scratch) -> None:
+    images = [photograph(scratch.store, (64, 48), number=number) for number in range(4)]
+    round_trip(scratch, images, {})
+    project_id = require_project(scratch.client, scratch.settings.project)
+    made = make_tracks(read_labels(scratch.client, "project_id", project_id), range(3))
+    kinds = {key.shape.kind for track in made for key in track.key_frames}
+    assert kinds == {*_KINDS, "skeleton"} - {"tag", "mask"}
+    assert {len(track.key_frames) for track in made} == {3}
+    assert list(compare_tracks(scratch.client, project_id)) == []
+
+
+@pytest.mark.parametrize("frames", [1, 2])
+def test_tracks_of_few_frames_come_back(scratch: Scratch, frames: int) -> None:
+    images = [photograph(scratch.store, (64, 48), number=number) for number in range(frames)]
+    round_trip(scratch, images, {})
+    assert list(compare_tracks(scratch.client, require_project(scratch.client, scratch.settings.project))) == []
+
+
+def test_a_track_that_is_lost_is_told(scratch: Scratch, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cvat.verify_tracks.change_wire", lambda *_: None)
+    found = verify_dataset(scratch, dataset_of(photograph(scratch.store, (64, 48))))
+    assert {(one.what, one.after) for one in found} == {("track", None)}
 
 
 def test_an_attribute_that_the_label_lacks_is_told(scratch: Scratch) -> None:

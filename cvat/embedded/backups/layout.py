@@ -11,7 +11,7 @@ from cvat.embedded.archives import Archive
 from cvat.embedded.bodies import DataBody, FrameFilter, LabelBody, Name
 from cvat.embedded.errors import RefusedUpload
 from cvat.embedded.specs import AttributeSpec, LabelSpec, top_labels
-from cvat.embedded.tables import Frame, Project, Task
+from cvat.embedded.tables import ANNOTATION, Frame, Project, Task
 
 PROJECT, TASK, ANNOTATIONS, DATA = "project.json", "task.json", "annotations.json", "data/"
 MANIFEST = "manifest.jsonl"
@@ -44,11 +44,13 @@ class DataLayout(BaseModel):
 
 
 class JobLayout(BaseModel):
-    """A job of a task. CVAT keeps only its status; stage and state are Carloop's."""
+    """A job of a task; ground truth has `frames`, by their places in the source. CVAT keeps only its status; stage and
+    state are Carloop's."""
 
     start_frame: _Frame
     stop_frame: _Frame
-    type: str = "annotation"
+    type: str = ANNOTATION
+    frames: list[_Frame] = []
     status: Literal["annotation", "validation", "completed"] = "annotation"
     stage: Literal["annotation", "validation", "acceptance"] | None = None
     state: Literal["new", "in progress", "completed", "rejected"] | None = None
@@ -74,14 +76,14 @@ class TaskLayout(BaseModel):
 
     @model_validator(mode="after")
     def _has_jobs(self) -> "TaskLayout":
-        if not any(job.type == "annotation" for job in self.jobs):
+        if not any(job.type == ANNOTATION for job in self.jobs):
             raise ValueError("there is no job for annotation")
         return self
 
     @property
     def segments(self) -> tuple[int, int]:
         """How many frames a job has, and how many it shares with the next, as CVAT tells them from the first two."""
-        first, *others = [job for job in self.jobs if job.type == "annotation"]
+        first, *others = [job for job in self.jobs if job.type == ANNOTATION]
         overlap = first.stop_frame - others[0].start_frame + 1 if others else 0
         return first.stop_frame - first.start_frame + 1, max(overlap, 0)
 

@@ -18,6 +18,7 @@ from cvat.embedded.backups.media import Media, read_media
 from cvat.embedded.backups.naming import NamedAnnotations, read_named, to_ids
 from cvat.embedded.database import Database, timestamp
 from cvat.embedded.errors import RefusedUpload
+from cvat.embedded.ground_truth import add_ground_truth
 from cvat.embedded.ingest import write_frames
 from cvat.embedded.labeled import from_plain
 from cvat.embedded.labels import add_labels, labels_of
@@ -25,7 +26,7 @@ from cvat.embedded.received import find_file, forget_file
 from cvat.embedded.settings import Limits
 from cvat.embedded.specs import read_specs
 from cvat.embedded.store import Store
-from cvat.embedded.tables import Job, Project, Request, Task
+from cvat.embedded.tables import ANNOTATION, GROUND_TRUTH, Job, Project, Request, Task
 
 IMPORT_BACKUP = "import:backup"
 
@@ -158,17 +159,26 @@ def _fill_task(session: Session, task: Task, read: ReadTask) -> None:
     kept = [
         (job, named)
         for job, named in zip(read.layout.jobs, read.annotations, strict=True)
-        if job.type == "annotation"  # there are no jobs of other types here
+        if job.type in (ANNOTATION, GROUND_TRUTH)  # there are no jobs of other types here
     ]
     rows = [{**row, "task_id": task.id} for row in read.media.rows]
-    ranges = [(job.start_frame, job.stop_frame) for job, _ in kept]
+    kept.sort(key=lambda pair: pair[0].type != ANNOTATION)
+    ranges = [(job.start_frame, job.stop_frame) for job, _ in kept if job.type == ANNOTATION]
     write_frames(session, task, rows, read.media.options, read.media.video, ranges)
     session.flush()
+    for job, _ in kept[len(ranges) :]:
+        add_ground_truth(session, task, _numbers(task, job.frames))
     specs = read_specs(session, labels_of(task))
     jobs = session.scalars(select(Job).where(Job.task_id == task.id).order_by(Job.id)).all()
     for row, (job, named) in zip(jobs, kept, strict=True):
         row.stage, row.state = job.progress
         create_annotations(session, Scope(task, [row]), from_plain(to_ids(named, specs)))
+
+
+def _numbers(task: Task, frames: Sequence[int]) -> Sequence[int]:
+    """The numbers of frames that are told by their places in the source, or by their numbers if one is no place."""
+    numbers = {task.source_number(number): number for number in range(task.size)}
+    return [numbers[frame] for frame in frames] if numbers.keys() >= set(frames) else frames
 
 
 def _remove_files(tasks: Iterable[ReadTask]) -> None:

@@ -85,7 +85,7 @@ def _write_task(archive: zipfile.ZipFile, session: Session, store: Store, task: 
     if not task.video:
         archive.writestr(f"{folder}{DATA}{MANIFEST}", manifest_jsonl(frames), zipfile.ZIP_DEFLATED)
     data = _data(task, [frame.number for frame in frames if frame.deleted])
-    archive.writestr(f"{folder}{TASK}", task_json(task, specs, [_job(job) for job in jobs], data))
+    archive.writestr(f"{folder}{TASK}", task_json(task, specs, [_job(job, task) for job in jobs], data))
     annotations = [to_names(msgspec.to_builtins(read_annotations(session, Scope(task, [job]))), specs) for job in jobs]
     archive.writestr(f"{folder}{ANNOTATIONS}", orjson.dumps(annotations), zipfile.ZIP_DEFLATED)
 
@@ -105,12 +105,13 @@ def _data(task: Task, deleted_frames: list[int]) -> dict[str, Any]:
     return {**told, **chosen} if task.video else told
 
 
-def _job(job: Job) -> Mapping[str, Any]:
+def _job(job: Job, task: Task) -> Mapping[str, Any]:
+    frames = [task.source_number(frame) if task.video else frame for frame in job.frames or ()]
     return {
         "start_frame": job.start_frame,
         "stop_frame": job.stop_frame,
-        "frames": [],
-        "type": "annotation",
+        "frames": frames,
+        "type": job.type,
         "status": job_status(job),
         "stage": job.stage,
         "state": job.state,

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cvat.embedded.labeled import Element
+from datasets.crops import run_lengths
 
 Pixels = NDArray[np.bool_]
 
@@ -34,13 +35,6 @@ def points_of(image: Pixels) -> list[float] | None:
     top, bottom, left, right = (int(value) for value in (rows[0], rows[-1], columns[0], columns[-1]))
     box = image[top : bottom + 1, left : right + 1]
     return [float(value) for value in (*run_lengths(box.ravel()), left, top, right, bottom)]
-
-
-def run_lengths(bits: Pixels) -> list[int]:
-    """The lengths of the runs of equal bits, beginning with those that are off (there may be none)."""
-    edges = np.flatnonzero(bits[1:] != bits[:-1]) + 1
-    runs: list[int] = np.diff([0, *edges.tolist(), bits.size]).tolist()
-    return [0, *runs] if bits[0] else runs
 
 
 def coco_rle(image: Pixels) -> dict[str, Any]:

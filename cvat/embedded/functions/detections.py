@@ -1,7 +1,6 @@
 """What a detector answers, and annotations made of it. Points are absolute pixels."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import groupby
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
@@ -113,7 +112,7 @@ def _shape(item: Detection, frame: int, label: LabelSpec, *, masks_as_polygons: 
     if item.type == "mask" and item.points and masks_as_polygons:
         told["type"] = "polygon"
     elif item.type == "mask":
-        told["points"] = [*run_lengths(item.mask[:-4]), *item.mask[-4:]]
+        told["points"] = _run_lengths(item.mask)
     return told
 
 
@@ -132,7 +131,10 @@ def _elements(items: Sequence[Detection], frame: int, parts: Mapping[str, LabelS
     return [_shape(item, frame, parts[item.label]) for item in whole]
 
 
-def run_lengths(bits: Sequence[int]) -> list[int]:
-    """The lengths of the runs of equal bits, beginning with zeros (there may be none)."""
-    runs = [sum(1 for _ in run) for _, run in groupby(bits)]
-    return [0, *runs] if bits and bits[0] else runs
+def _run_lengths(mask: Sequence[int]) -> list[int]:
+    """A mask of bits and corners as CVAT keeps it."""
+    import numpy as np
+
+    from datasets.crops import run_lengths
+
+    return [*run_lengths(np.array(mask[:-4], bool)), *mask[-4:]]

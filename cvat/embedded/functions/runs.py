@@ -22,9 +22,10 @@ from cvat.embedded.functions.images import encoded_frames
 from cvat.embedded.functions.mapping import LabelChoice, choose_same_names, read_labels, resolve
 from cvat.embedded.functions.nuclio import Nuclio
 from cvat.embedded.labeled import LabeledData
+from cvat.embedded.rows import annotation_jobs, find_job
 from cvat.embedded.specs import LabelSpec
 from cvat.embedded.store import Store
-from cvat.embedded.tables import Frame, Job, Request, Task
+from cvat.embedded.tables import Frame, Request, Task
 
 AUTOANNOTATE = "autoannotate:task"
 
@@ -93,15 +94,14 @@ def annotate_with(database: Database, store: Store, nuclio: Nuclio) -> Work:
 
 
 def _scope(session: Session, task_id: int, job_id: int | None) -> Scope:
-    wanted = select(Job).where(Job.task_id == task_id).order_by(Job.id)
-    jobs = session.scalars(wanted if job_id is None else wanted.where(Job.id == job_id)).all()
+    jobs = annotation_jobs(session, task_id) if job_id is None else [find_job(session, job_id)]
     return Scope(session.get_one(Task, task_id), jobs)
 
 
 def _frames(session: Session, scope: Scope) -> list[Frame]:
     """The frames of the jobs, without those marked deleted."""
     wanted = select(Frame).where(Frame.task_id == scope.task.id, Frame.deleted.is_(False)).order_by(Frame.number)
-    inside = {number for job in scope.jobs for number in range(job.start_frame, job.stop_frame + 1)}
+    inside = {number for job in scope.jobs for number in job.numbers}
     return [frame for frame in session.scalars(wanted) if frame.number in inside]
 
 

@@ -4,7 +4,6 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.concurrency import run_in_threadpool
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from cvat.embedded.annotations import (
@@ -19,8 +18,7 @@ from cvat.embedded.annotations import (
 from cvat.embedded.errors import BadRequest
 from cvat.embedded.http import Caller, Id, Reply
 from cvat.embedded.labeled import LabeledData, decode, encode
-from cvat.embedded.rows import find_job, find_task
-from cvat.embedded.tables import Job
+from cvat.embedded.rows import annotation_jobs, find_job, find_task
 
 router = APIRouter()
 
@@ -85,4 +83,4 @@ def _scope(session: Session, kind: Kind, target_id: int) -> Scope:
     task = find_task(session, target_id)
     if not task.size:
         raise BadRequest(["The task has no images yet; upload them first."])
-    return Scope(task, session.scalars(select(Job).where(Job.task_id == task.id).order_by(Job.id)).all())
+    return Scope(task, annotation_jobs(session, task.id))

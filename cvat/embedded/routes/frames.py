@@ -1,5 +1,6 @@
 """The images of tasks and jobs: the list of frames, single frames and chunks."""
 
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Response
@@ -13,7 +14,7 @@ from cvat.embedded.frames import chunk_response, frame_response, quality_of, rea
 from cvat.embedded.http import Call, Caller, Id, Reply
 from cvat.embedded.images import thumbnail
 from cvat.embedded.rows import find_job, find_project, find_task
-from cvat.embedded.tables import Frame, Task
+from cvat.embedded.tables import Frame, Job, Task
 from cvat.embedded.views import data_meta
 
 router = APIRouter()
@@ -45,9 +46,7 @@ def retrieve_job_meta(job_id: Id, call: Caller) -> Reply:
     """The frames of a job."""
     with call.database.reading() as session:
         job = find_job(session, job_id)
-        task = find_task(session, job.task_id)
-        meta = data_meta(task, _frames(session, task.id, job.start_frame, job.stop_frame))
-        return Reply({**meta, "start_frame": job.start_frame, "stop_frame": job.stop_frame})
+        return Reply(_job_meta(session, job, find_task(session, job.task_id)))
 
 
 @router.patch("/jobs/{job_id}/data/meta")
@@ -55,9 +54,11 @@ def update_job_meta(job_id: Id, body: MetaPatch, call: Caller) -> Reply:
     """Mark frames of a job as deleted: these and no others of the job."""
     with call.database.writing() as session:
         job = find_job(session, job_id)
+        if job.frames is not None:
+            raise BadRequest({"deleted_frames": ["Frames of ground truth stay; delete them in the task."]})
         task = find_task(session, job.task_id)
-        meta = _mark_deleted(session, task, job.start_frame, job.stop_frame, body.deleted_frames)
-        return Reply({**meta, "start_frame": job.start_frame, "stop_frame": job.stop_frame})
+        _mark_deleted(session, task, job.start_frame, job.stop_frame, body.deleted_frames)
+        return Reply(_job_meta(session, job, task))
 
 
 @router.get("/tasks/{task_id}/data")
@@ -89,9 +90,9 @@ def retrieve_job_data(
         job = find_job(session, job_id)
         task = find_task(session, job.task_id)
         if kind == "frame":
-            return _frame(session, call, task, number, range(job.start_frame, job.stop_frame + 1), quality)
-        first = job.start_frame + (index if index is not None else number or 0) * task.chunk_size
-        return _chunk(session, call, task, range(first, min(first + task.chunk_size, job.stop_frame + 1)), quality)
+            return _frame(session, call, task, number, job.numbers, quality)
+        first = (index if index is not None else number or 0) * task.chunk_size
+        return _chunk(session, call, task, job.numbers[first : first + task.chunk_size], quality)
 
 
 @router.get("/{place}/{target_id}/preview")
@@ -112,13 +113,19 @@ def _first_frame(session: Session, place: Place, target_id: int) -> tuple[Task |
         return session.scalars(wanted.order_by(Task.id)).first(), 0
     if place == "jobs":
         job = find_job(session, target_id)
-        return find_task(session, job.task_id), job.start_frame
+        return find_task(session, job.task_id), job.numbers[0]
     return find_task(session, target_id), 0
 
 
 def _frames(session: Session, task_id: int, first: int = 0, last: int | None = None) -> list[Frame]:
     wanted = select(Frame).where(Frame.task_id == task_id, Frame.number >= first).order_by(Frame.number)
     return list(session.scalars(wanted if last is None else wanted.where(Frame.number <= last)))
+
+
+def _job_meta(session: Session, job: Job, task: Task) -> dict[str, object]:
+    meta = data_meta(task, _frames(session, task.id, job.start_frame, job.stop_frame), job.frames)
+    ends = {"start_frame": task.source_number(job.start_frame), "stop_frame": task.source_number(job.stop_frame)}
+    return {**meta, **ends}
 
 
 def _mark_deleted(session: Session, task: Task, first: int, last: int, numbers: list[int]) -> dict[str, object]:
@@ -131,15 +138,17 @@ def _mark_deleted(session: Session, task: Task, first: int, last: int, numbers: 
     return data_meta(task, _frames(session, task.id, first, last))
 
 
-def _frame(session: Session, call: Call, task: Task, number: int | None, frames: range, quality: str) -> Response:
+def _frame(
+    session: Session, call: Call, task: Task, number: int | None, frames: Sequence[int], quality: str
+) -> Response:
     if number not in frames:
-        raise BadRequest([f"There is no frame {number} here; give a number from {frames.start} to {frames.stop - 1}."])
+        raise BadRequest([f"There is no frame {number} here; give one from {frames[0]} to {frames[-1]}."])
     frame = session.get_one(Frame, (task.id, number))
     return frame_response(call.context.store, task, frame, quality=quality_of(task, quality))
 
 
-def _chunk(session: Session, call: Call, task: Task, frames: range, quality: str) -> Response:
+def _chunk(session: Session, call: Call, task: Task, frames: Sequence[int], quality: str) -> Response:
     if not frames:
         raise BadRequest(["There is no chunk of this number here."])
-    rows = _frames(session, task.id, frames.start, frames.stop - 1)
+    rows = [row for row in _frames(session, task.id, frames[0], frames[-1]) if row.number in frames]
     return chunk_response(call.context.store, task, rows, quality=quality_of(task, quality))

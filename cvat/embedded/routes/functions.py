@@ -112,7 +112,7 @@ def _target(session: Session, task_id: int | None, job_id: int | None) -> tuple[
 
 def _frames(session: Session, task: Task, job: Job | None, numbers: Sequence[int]) -> dict[int, Frame]:
     """Raises BadRequest for a frame that the job, or without one the task, does not have."""
-    if job is not None and any(not job.start_frame <= number <= job.stop_frame for number in numbers):
+    if job is not None and any(number not in job.numbers for number in numbers):
         raise BadRequest("The frame is outside the job range")
     wanted = select(Frame).where(Frame.task_id == task.id, Frame.number.in_(numbers))
     frames = {frame.number: frame for frame in session.scalars(wanted)}

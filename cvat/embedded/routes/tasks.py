@@ -6,14 +6,15 @@ from fastapi import APIRouter, Request, Response
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from cvat.embedded.bodies import JobPatch, TaskBody, TaskPatch
+from cvat.embedded.bodies import JobBody, JobPatch, TaskBody, TaskPatch
 from cvat.embedded.database import timestamp
-from cvat.embedded.errors import BadRequest, NotFound
+from cvat.embedded.errors import BadRequest, NotFound, RefusedChoice
+from cvat.embedded.ground_truth import add_ground_truth, draw_frames
 from cvat.embedded.http import Call, Caller, Id, Reply
 from cvat.embedded.labels import add_labels, change_labels
 from cvat.embedded.listing import Listing, username
 from cvat.embedded.rows import change_fields, check_user, find_job, find_task
-from cvat.embedded.tables import Job, Project, Task
+from cvat.embedded.tables import GROUND_TRUTH, Job, Project, Task
 from cvat.embedded.views import Views
 
 router = APIRouter()
@@ -42,6 +43,7 @@ _JOBS = Listing(
         "task_id": Job.task_id,
         "task_name": _TASK_OF_JOB.with_only_columns(Task.name).scalar_subquery(),
         "project_id": _TASK_OF_JOB.with_only_columns(Task.project_id).scalar_subquery(),
+        "type": Job.type,
         "stage": Job.stage,
         "state": Job.state,
         "assignee": username(Job.assignee_id),
@@ -117,6 +119,27 @@ def list_jobs(request: Request, call: Caller) -> Reply:
         return Reply({**page, "results": Views(session, call.base).jobs(rows)})
 
 
+@router.post("/jobs")
+def create_job(body: JobBody, call: Caller) -> Reply:
+    """The ground truth of a task; its other jobs came with its images."""
+    with call.changing(task_id=body.task_id) as session:
+        task = session.get(Task, body.task_id)
+        if task is None:
+            raise BadRequest({"task_id": [f'Invalid pk "{body.task_id}" - object does not exist.']})
+        check_user(session, body.assignee, "assignee")
+        try:
+            frames = draw_frames(session, task, body) if body.is_drawn else body.frames
+            job = add_ground_truth(session, task, frames)
+        except RefusedChoice as error:
+            raise BadRequest([str(error)]) from None
+        job.stage, job.state = body.stage or job.stage, body.state or job.state
+        if body.assignee is not None:
+            job.assignee_id, job.assignee_updated_date = body.assignee, job.updated_date
+        session.flush()
+        told = Views(session, call.base).jobs([job])[0]
+    return Reply(told, status_code=201, headers={"Location": told["url"]})
+
+
 @router.get("/jobs/{job_id}")
 def retrieve_job(job_id: Id, call: Caller) -> Reply:
     """One job."""
@@ -143,11 +166,14 @@ def update_job(job_id: Id, body: JobPatch, call: Caller) -> Reply:
 
 
 @router.delete("/jobs/{job_id}")
-def delete_job(job_id: Id, call: Caller) -> Reply:
-    """Refused: only ground truth jobs can be deleted, and there are none."""
-    with call.database.reading() as session:
-        find_job(session, job_id)
-    raise BadRequest(["Only ground truth jobs can be removed."])
+def delete_job(job_id: Id, call: Caller) -> Response:
+    """Delete ground truth with its annotations; other jobs go with their task."""
+    with call.changing(job_id=job_id) as session:
+        job = find_job(session, job_id)
+        if job.type != GROUND_TRUTH:
+            raise BadRequest(["Only ground truth jobs can be removed."])
+        session.delete(job)
+    return Response(status_code=204)
 
 
 def _check_project(session: Session, body: TaskBody) -> None:

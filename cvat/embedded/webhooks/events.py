@@ -1,4 +1,4 @@
-"""Events of projects, tasks and jobs: the difference between what the API shows before and after a change.
+"""Events of projects, tasks, jobs, issues and comments: the difference between what the API shows before and after.
 
 So whatever makes a change, an endpoint or work in the background, tells of it in the same way.
 """
@@ -14,13 +14,14 @@ from sqlalchemy.orm import Session
 
 from cvat.embedded.background import Outcome, Work
 from cvat.embedded.database import last_id
-from cvat.embedded.tables import Job, Outgoing, Project, Request, Task, Webhook
+from cvat.embedded.issues import show_comments, show_issues
+from cvat.embedded.tables import Comment, Issue, Job, Outgoing, Project, Request, Task, Webhook
 from cvat.embedded.views import Views
 from cvat.embedded.webhooks.sending import Sender
 
 _RESOURCES = ("task", "job", "issue", "comment")
 
-#: The events that a webhook of a project can ask for in CVAT. There are no issues and comments here, so none of theirs.
+#: The events that a webhook of a project can ask for in CVAT.
 PROJECT_EVENTS = sorted(
     [
         *(f"{action}:{resource}" for resource in _RESOURCES for action in ("create", "update", "delete")),
@@ -30,7 +31,7 @@ PROJECT_EVENTS = sorted(
 )
 
 #: Fields that only sum up other rows, which have events of their own.
-_SUMS = ("issues", "jobs", "labels", "task_subsets", "tasks")
+_SUMS = ("comments", "issues", "jobs", "labels", "task_subsets", "tasks")
 
 #: Rows as the API shows them, by kind and id.
 Shown = Mapping[tuple[str, int], Mapping[str, Any]]
@@ -54,8 +55,9 @@ def telling(
     task_id: int | None = None,
     job_id: int | None = None,
 ) -> Iterator[None]:
-    """Tell the webhooks of a project what the block changed: in the project itself, in the task or in the job's task,
-    and of tasks that the block created. The messages are stored with the change, and sent once it is committed.
+    """Tell the webhooks of a project what the block changed: in the project itself, in the task or in the job's task
+    down to its jobs' issues and comments, and in tasks that the block created. The messages are stored with the
+    change, and sent once it is committed.
     """
     if job_id is not None:
         task_id = session.scalar(select(Job.task_id).where(Job.id == job_id))
@@ -100,7 +102,16 @@ def _look(session: Session, base: str, is_project: Any, is_task: Any) -> Shown:
         inside = Task.project_id.in_([project.id for project in projects])
         tasks = eyes.scalars(select(Task).where(inside, is_task).order_by(Task.id)).all()
         jobs = eyes.scalars(select(Job).where(Job.task_id.in_([task.id for task in tasks])).order_by(Job.id)).all()
-        kinds = {"project": views.projects(projects), "task": views.tasks(tasks), "job": views.jobs(jobs)}
+        issues = eyes.scalars(select(Issue).where(Issue.job_id.in_([job.id for job in jobs])).order_by(Issue.id)).all()
+        under = Comment.issue_id.in_([issue.id for issue in issues])
+        comments = eyes.scalars(select(Comment).where(under).order_by(Comment.id)).all()
+        kinds = {
+            "project": views.projects(projects),
+            "task": views.tasks(tasks),
+            "job": views.jobs(jobs),
+            "issue": show_issues(eyes, base, issues),
+            "comment": show_comments(eyes, base, comments),
+        }
     return {(kind, shown["id"]): shown for kind, all_shown in kinds.items() for shown in all_shown}
 
 

@@ -256,7 +256,10 @@ def test_a_backup_by_cvat_itself_is_restored(api, jpeg, make_zip):
     assert [job[1:] for job in jobs_of(api, task_id)] == [
         (0, 0, "acceptance", "completed"),
         (1, 1, "annotation", "new"),
+        (0, 1, "annotation", "new"),
     ]
+    (truth,) = api.call("GET", f"jobs?task_id={task_id}&type=ground_truth")["results"]
+    assert truth["frame_count"] == 1
     assert [shape["frame"] for shape in api.call("GET", f"tasks/{task_id}/annotations")["shapes"]] == [1]
 
 
@@ -296,7 +299,7 @@ HARMFUL = {
     "a file outside": (lambda jpeg: changed(jpeg, **{"data/../../evil.jpg": jpeg(1)}), "outside"),
     "an absolute file": (lambda jpeg: changed(jpeg, **{"/etc/evil.jpg": jpeg(1)}), "outside"),
     "a bomb": (lambda jpeg: changed(jpeg, **{"data/b.jpg": bytes(20 * 2**20)}), "times"),
-    "no image": (lambda jpeg: changed(jpeg, **{"data/a.jpg": b"text"}), "not an image"),
+    "no image": (lambda jpeg: changed(jpeg, **{"data/a.jpg": b"text"}), "no image that is"),
     "no task": (lambda jpeg: {"data/a.jpg": jpeg(1)}, "task.json"),
     "no annotations": (lambda jpeg: {"task.json": cvat_backup(jpeg)["task.json"]}, "annotations.json"),
     "another version": (lambda jpeg: with_task(jpeg, version="2.0"), "version"),

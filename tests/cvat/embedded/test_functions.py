@@ -9,13 +9,10 @@ from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from PIL import Image
 
 from cvat.embedded.errors import FunctionFailed
 from cvat.embedded.functions import nuclio as nuclio_module
-from cvat.embedded.functions.detections import run_lengths
 
 LABELS = [
     {
@@ -369,10 +366,3 @@ def test_a_run_under_way_at_a_kill_is_done_by_the_next_start_and_doubles_nothing
     module_server.restart()
     assert api.wait_for(lambda: api.call("GET", path))["status"] == "finished"
     assert frames_of(api, task_id) == [0, 1, 2, 3]
-
-
-@given(st.lists(st.sampled_from([0, 1])))
-def test_run_lengths_give_the_bits_back_and_begin_with_zeros(bits):
-    runs = run_lengths(bits)
-    assert [index % 2 for index, length in enumerate(runs) for _ in range(length)] == bits
-    assert all(runs[1:])

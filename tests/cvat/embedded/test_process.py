@@ -8,57 +8,59 @@ import subprocess
 import sys
 from contextlib import closing
 
+from tests.cvat.forked import ForkedServer
+
 ENVIRONMENT = {**os.environ, "CARLOOP_CVAT_USER": "a", "CARLOOP_CVAT_PASSWORD": "b"}
 
 
-def run(*options, environment=ENVIRONMENT):
-    """Run the command until it ends by itself."""
-    command = [sys.executable, "-m", "cvat.embedded", *map(str, options)]
-    return subprocess.run(
-        command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=20
-    )
-
-
-def assert_one_sentence(ended, *words):
-    assert ended.returncode == 1
-    assert ended.stdout == ""
-    (line,) = ended.stderr.splitlines()
+def assert_one_sentence(folder, options, *words):
+    """The server ends by itself, and its stderr is one line with these words."""
+    with (folder / "stderr").open("wb") as stderr:
+        server = ForkedServer(list(map(str, options)), ENVIRONMENT, stderr)
+    with closing(server.stdin):
+        assert server.wait(20) == 1
+    (line,) = (folder / "stderr").read_text().splitlines()
     for word in words:
         assert word in line
 
 
 def test_a_port_in_use_is_told_in_one_sentence(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as other:
-        ended = run("--port", other.getsockname()[1], "--data", tmp_path)
-    assert_one_sentence(ended, "in use", "--port")
+        options = ["--port", other.getsockname()[1], "--data", tmp_path / "data"]
+        assert_one_sentence(tmp_path, options, "in use", "--port")
 
 
-def test_a_data_folder_is_served_by_one_server_only(shared_cvat_server):
+def test_a_data_folder_is_served_by_one_server_only(shared_cvat_server, tmp_path):
     folder = shared_cvat_server.data_dir
-    assert_one_sentence(run("--data", folder), str(folder), "another server", "--data")
+    assert_one_sentence(tmp_path, ["--data", folder], str(folder), "another server", "--data")
 
 
 def test_a_data_folder_that_cannot_be_written_is_told_in_one_sentence(tmp_path):
     (tmp_path / "file").write_text("")
-    assert_one_sentence(run("--data", tmp_path / "file" / "data"), "cannot be written", "--data")
+    assert_one_sentence(tmp_path, ["--data", tmp_path / "file" / "data"], "cannot be written", "--data")
 
 
 def test_a_data_folder_of_something_else_is_told_in_one_sentence(tmp_path):
     (tmp_path / "cvat.sqlite3").write_bytes(b"no database at all" * 100)
-    assert_one_sentence(run("--data", tmp_path), "cvat.sqlite3", "cannot be opened")
+    assert_one_sentence(tmp_path, ["--data", tmp_path], "cvat.sqlite3", "cannot be opened")
 
 
 def test_data_of_another_version_is_told_in_one_sentence_and_left_alone(tmp_path):
     with closing(sqlite3.connect(tmp_path / "cvat.sqlite3")) as other:
         other.execute("PRAGMA user_version = 1")
-    assert_one_sentence(run("--data", tmp_path), "cvat.sqlite3", "version 1", "--data")
+    assert_one_sentence(tmp_path, ["--data", tmp_path], "cvat.sqlite3", "version 1", "--data")
     with closing(sqlite3.connect(tmp_path / "cvat.sqlite3")) as other:
         assert other.execute("SELECT count(*) FROM sqlite_master").fetchone() == (0,)
 
 
 def test_a_missing_password_is_told_in_one_sentence(tmp_path):
-    environment = {"PATH": ""}
-    assert_one_sentence(run("--data", tmp_path, environment=environment), "CARLOOP_CVAT_PASSWORD")
+    command = [sys.executable, "-m", "cvat.embedded", "--data", tmp_path]
+    ended = subprocess.run(
+        command, env={"PATH": ""}, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=20
+    )
+    assert (ended.returncode, ended.stdout) == (1, "")
+    (line,) = ended.stderr.splitlines()
+    assert "CARLOOP_CVAT_PASSWORD" in line
 
 
 def test_the_ready_file_has_the_address_of_a_free_loopback_port(shared_cvat_server):

@@ -50,7 +50,7 @@ def test_an_image_with_too_many_pixels_is_refused_undecoded(shared_api, task_id,
 
 
 def test_a_file_that_is_no_image_is_refused_by_name(shared_api, task_id, jpeg):
-    assert_refused(shared_api, task_id, {"a.jpg": jpeg(0), "b.jpg": b"text"}, "b.jpg", "not an image")
+    assert_refused(shared_api, task_id, {"a.jpg": jpeg(0), "b.jpg": b"text"}, "b.jpg", "no image that is")
 
 
 def test_an_order_that_does_not_fit_the_files_is_refused(shared_api, task_id, jpeg):

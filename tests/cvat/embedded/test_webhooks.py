@@ -115,6 +115,21 @@ def test_saved_annotations_are_told_as_updates_of_their_job(api, receiver, jpeg)
     assert list(told["before_update"]) == ["updated_date"]
 
 
+def test_a_question_and_its_resolution_are_told(api, receiver, jpeg):
+    project_id = api.new_project()
+    task_id = api.new_task(project_id)
+    api.send(task_id, {"a.jpg": jpeg(0)})
+    (job,) = api.call("GET", f"jobs?task_id={task_id}")["results"]
+    new_hook(api, receiver, project_id, ["create:issue", "create:comment", "update:issue", "update:job"])
+    body = {"job": job["id"], "frame": 0, "position": [1, 2], "message": "a dent?"}
+    issue = api.call("POST", "issues", json=body, status=201)
+    assert receiver.wait("create:issue")[0]["issue"]["position"] == [1.0, 2.0]
+    assert receiver.wait("create:comment")[0]["comment"]["message"] == "a dent?"
+    api.call("PATCH", f"issues/{issue['id']}", json={"resolved": True})
+    assert receiver.wait("update:issue")[0]["before_update"]["resolved"] is False
+    assert "update:job" not in events_of(receiver)
+
+
 def test_the_end_of_a_project_is_told_although_its_webhooks_go_with_it(api, receiver):
     project_id = api.new_project()
     hook = new_hook(api, receiver, project_id, ["delete:project", "update:project"])
