@@ -13,7 +13,7 @@ demo: $(READY)  ## run two rounds of the loop on rendered cars, offline
 	$(BIN)/carloop demo
 
 test: $(READY)  ## run the tests, on up to four cores
-	$(BIN)/pytest -n logical --maxprocesses 4 --dist loadgroup
+	$(BIN)/pytest -n logical --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
 
 check: lint test  ## linters, types and tests
 

@@ -56,8 +56,8 @@ class Server:
 
 
 @contextmanager
-def open_server(url: str | None) -> Iterator[Server]:
-    """The server at `url`, or an embedded one on an empty folder while the block runs."""
+def open_server(url: str | None, **environment: str) -> Iterator[Server]:
+    """The server at `url`, or an embedded one on an empty folder, with these variables, while the block runs."""
     if url:
         user, password = os.environ.get(USER_VARIABLE), os.environ.get(PASSWORD_VARIABLE)
         if not user or not password:
@@ -71,7 +71,12 @@ def open_server(url: str | None) -> Iterator[Server]:
         log = Path(folder) / "log"
         process = subprocess.Popen(
             [sys.executable, "-m", "cvat.embedded", *options],
-            env={**os.environ, USER_VARIABLE: credentials.user, PASSWORD_VARIABLE: credentials.password},
+            env={
+                **os.environ,
+                **environment,
+                USER_VARIABLE: credentials.user,
+                PASSWORD_VARIABLE: credentials.password,
+            },
             stdin=subprocess.PIPE,
             stderr=log.open("wb"),
         )

@@ -10,6 +10,7 @@ from datasets.files import is_disk_full
 from pipelines.annotation.cli import cvat
 from pipelines.annotation.ledger import ledger_group
 from pipelines.dataset.cli import dataset
+from pipelines.functions.cli import function
 from pipelines.options import AS_JSON, HOME
 
 FRESH = click.option("--fresh", is_flag=True, help="Begin anew instead of going on with an earlier run.")
@@ -133,25 +134,7 @@ def doctor(home: Path, as_json: bool) -> None:
 main.add_command(dataset)
 main.add_command(cvat)
 main.add_command(ledger_group)
-
-
-@main.group()
-def function() -> None:
-    """The Nuclio functions that pre-annotate."""
-
-
-@function.command("serve")
-@click.option("--bundles", type=click.Path(path_type=Path), required=True, help="Folder of published models.")
-@click.option("--functions", type=click.Path(path_type=Path), help="Folder of function folders [default: Carloop's].")
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option(
-    "--port", type=click.IntRange(0, 65535), default=8070, show_default=True, help="Port; 0 takes a free one."
-)
-def function_serve(bundles: Path, functions: Path | None, host: str, port: int) -> None:
-    """Run function folders on this machine and speak Nuclio's HTTP, so that a CVAT can use them."""
-    from nuclio_functions.host.__main__ import run_host
-
-    run_host(functions, bundles, host=host, port=port)
+main.add_command(function)
 
 
 if __name__ == "__main__":

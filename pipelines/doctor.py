@@ -16,10 +16,11 @@ from rich.markup import escape
 from rich.table import Table
 
 from cvat.embedded.settings import PASSWORD_VARIABLE, USER_VARIABLE
+from cvat.settings import CVAT_VARIABLE
 from datasets.files import free_bytes
 from pipelines.project import Project
 from pipelines.runs import Run, make_run
-from pipelines.services import CVAT_VARIABLE, start_mongodb, start_services, without_login
+from pipelines.services import FUNCTION, start_mongodb, start_services, without_login
 
 NUCLIO_VARIABLE = "CARLOOP_NUCLIO_URL"
 _MIN_FREE_GIBIBYTES = 5
@@ -127,8 +128,8 @@ def _mlflow() -> str:
 
 
 def _servers() -> str:
-    with _scratch_run() as run, start_services(run) as services:
-        return f"embedded CVAT, Prefect and {len(services.functions)} functions start and answer"
+    with _scratch_run() as run, start_services(run):
+        return f"embedded CVAT, Prefect, MongoDB and the function {FUNCTION} start and answer"
 
 
 @contextmanager

@@ -1,30 +1,34 @@
 """`ingest`: scrape ─► merge ─► select ─► push ─► pre-annotate. What it leaves is ready for people in CVAT."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
+from cvat_sdk import Client
 from prefect import flow
 
-from cvat.jobs import Frames, list_jobs, read_frames
-from cvat.prelabel import write_prelabels
-from cvat.project import push_project
+from cvat.filling import Content, fill_jobs
+from cvat.held import identify
+from cvat.jobs import list_jobs, read_frames
+from cvat.known import known_objects
+from cvat.project import push_project, require_project
 from cvat.push import push_task
+from cvat.waiting import list_waiting
 from datasets.coco import Image, make_dataset
-from datasets.labelled import LabelledObject, tag
-from datasets.ledger import Prelabel
 from datasets.merge import merge
 from datasets.selection import select
 from datasets.versions import read_version, write_version
-from nuclio_functions.contract import Reply
-from nuclio_functions.driver import annotate_frames, make_session
-from nuclio_functions.errors import FunctionError
-from nuclio_functions.spec import FUNCTIONS
+from pipelines.annotation.prelabelling import Prelabeller
+from pipelines.annotation.pushing import WAIT_SECONDS, PushChoice, make_content
 from pipelines.bench import Bench
+from pipelines.models import MODELS
 from pipelines.results import TEST, TRAIN, RoundResult
 from pipelines.tasks import step
 from scrapers.errors import ScrapeError
 from scrapers.fetch import Fetcher
 from scrapers.scrape import fetch_site
+from training.bundle import read_bundle
+from training.predictors import load_predictor
 
 
 @dataclass(frozen=True)
@@ -42,7 +46,7 @@ def ingest(bench: Bench, *, number: int, previous: RoundResult | None, budget: i
     scrape(bench)
     pool = merge_pool(bench, previous)
     chosen = choose(bench, pool, previous, budget=budget, number=number)
-    tasks = push(bench, chosen, number=number)
+    tasks = push(bench, chosen, previous, number=number)
     pre_annotate(bench, tasks, previous)
     return Ingested(pool, len(chosen.get(TRAIN, ())), tasks)
 
@@ -96,61 +100,84 @@ def choose(
 
 
 @step("push", retries=2)
-def push(bench: Bench, chosen: dict[str, list[Image]], *, number: int) -> dict[str, int]:
-    """The chosen photographs as CVAT tasks with the project's labels."""
+def push(bench: Bench, chosen: dict[str, list[Image]], previous: RoundResult | None, *, number: int) -> dict[str, int]:
+    """The chosen photographs as CVAT tasks with the project's labels; some jobs are controls, some frames probes."""
     project = bench.run.project
-    with bench.progress.step(f"push {sum(map(len, chosen.values()))} images to CVAT"), bench.cvat() as client:
+    with (
+        bench.progress.step(f"push {sum(map(len, chosen.values()))} images to CVAT"),
+        bench.cvat() as client,
+        bench.ledger.lock("push", wait_seconds=WAIT_SECONDS),
+    ):
         project_id = push_project(client, project.cvat.project, project.taxonomy)
+        content = _content(bench, previous, number=number)
+        probed = [image for image in bench.images().values() if image.sha256 in content.probes]
+        shown = {subset: [*images, *(probed if subset == TRAIN else ())] for subset, images in chosen.items() if images}
         return {
-            subset: push_task(
-                client,
-                project_id,
-                images,
-                bench.store,
-                title=f"{bench.run.title} round {number} {subset}",
-                subset=subset,
-                settings=project.cvat,
-            )
-            for subset, images in chosen.items()
-            if images
+            subset: _push_task(bench, client, project_id, images, content, subset=subset, number=number)
+            for subset, images in shown.items()
         }
+
+
+def _content(bench: Bench, previous: RoundResult | None, *, number: int) -> Content:
+    """What stands against pre-labels once there are any: jobs without, and wrong ones where the truth is known.
+
+    Probes are on photographs that people have labelled in an earlier round.
+    """
+    project = bench.run.project
+    if previous is None or not any(result.champion for result in previous.models.values()):
+        return Content()
+    model = previous.models[MODELS[0].name].champion
+    labelled = read_version(bench.run.versions, previous.dataset, project.taxonomy)
+    settings = project.cvat.model_copy(update={"probe_model": model} if model else {"probe_share": 0.0})
+    choice = PushChoice(seed=project.seed + number)
+    content = make_content(labelled, known_objects(labelled, project.taxonomy), (), project.taxonomy, settings, choice)
+    return replace(content, objects={})
+
+
+def _push_task(
+    bench: Bench,
+    client: Client,
+    project_id: int,
+    images: Sequence[Image],
+    content: Content,
+    *,
+    subset: str,
+    number: int,
+) -> int:
+    """The id of the one task of these images, whose jobs hold what they shall before models look at them."""
+    task_id = push_task(
+        client,
+        project_id,
+        images,
+        bench.store,
+        title=f"{bench.run.title} round {number} {subset}",
+        subset=subset,
+        settings=bench.run.project.cvat,
+    )
+    frames = read_frames(client, task_id, {image.sha256: image for image in images})
+    frozen = frames.sha256 if subset == TEST else ()
+    fill_jobs(client, bench.ledger, list_jobs(client, task_id=task_id), frames, replace(content, frozen=frozen))
+    return task_id
 
 
 @step("pre-annotate", retries=1)
 def pre_annotate(bench: Bench, tasks: dict[str, int], previous: RoundResult | None) -> None:
-    """Every frame that people have not begun gets the functions' predictions; test frames never do."""
-    if previous is None or TRAIN not in tasks:
+    """What people have not begun gets the champions' predictions; test frames, control jobs and probes never do."""
+    champions = [result.bundle for result in previous.models.values() if result.bundle] if previous else []
+    if not champions or TRAIN not in tasks:
         return
-    images = bench.images()
-    with bench.cvat() as client:
-        frames = read_frames(client, tasks[TRAIN], images)
-        jobs = [job.id for job in list_jobs(client, task_id=frames.task_id) if job.is_new]
-        if not jobs:
-            return
-        predictions = _predict(bench, frames, images, previous)
-        stored = {job_id: bench.ledger.read_prelabels(job_id) for job_id in jobs}
-        for job_id, prelabels in write_prelabels(client, frames, predictions, stored).items():
-            bench.ledger.write_prelabels(job_id, prelabels)
-
-
-def _predict(bench: Bench, frames: Frames, images: dict[str, Image], previous: RoundResult) -> list[Prelabel]:
-    urls = [
-        bench.services.functions[function.name]
-        for function in FUNCTIONS
-        if previous.models[function.folder].champion is not None
-    ]
-    predictions: list[Prelabel] = []
-    paths = ((sha256, bench.store.path(images[sha256].file_name)) for sha256 in frames.sha256)
-    with bench.progress.step(f"pre-annotate {len(frames.sha256)} frames", total=len(frames.sha256)) as progress:
-        for sha256, replies in annotate_frames(urls, paths, session=make_session()):
-            if isinstance(replies, FunctionError):
-                raise replies
-            predictions += [_prelabel(sha256, reply) for reply in replies]
-            progress.advance()
-    return predictions
-
-
-def _prelabel(sha256: str, reply: Reply) -> Prelabel:
-    score = float(reply.values["confidence"])
-    stored = LabelledObject(reply.label, reply.points, score=score) if reply.points else tag(reply.label, score=score)
-    return Prelabel(sha256, reply.values["model"], stored)
+    predictors = [load_predictor(read_bundle(bench.run.bundles, bundle)) for bundle in champions]
+    images = bench.images().values()
+    with bench.cvat() as client, bench.ledger.lock("push", wait_seconds=WAIT_SECONDS):
+        waiting = list_waiting(
+            client,
+            bench.ledger,
+            require_project(client, bench.run.project.cvat.project),
+            lambda _, names: identify(names, images, bench.store),
+            frozen=lambda task, sha256s: sha256s if task.subset == TEST else (),
+            task_ids=[tasks[TRAIN]],
+        )
+        prelabeller = Prelabeller(client, bench.ledger, bench.store, predictors)
+        outcome = prelabeller.prelabel(prelabeller.undone(list(waiting)), bench.progress)
+    for reason in outcome.quarantined.values():
+        bench.progress.say(f"    in quarantine: {reason}")

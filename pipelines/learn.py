@@ -2,24 +2,29 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from prefect import flow
 
-from cvat.jobs import PulledJob, pull_jobs, read_frames
-from datasets.coco import Dataset
+from cvat.accepted import make_accepted
+from cvat.held import identify
+from cvat.project import require_project
+from cvat.pull import Listing, Puller, read_tasks
+from datasets.coco import Dataset, make_dataset
 from datasets.comparison import VERDICTS
 from datasets.curation import write_review
 from datasets.ledger import FateRow
 from datasets.merge import merge
-from datasets.review import accepted_dataset, fates_of_job
 from datasets.versions import read_version, write_version
+from pipelines.annotation.pulling import WAIT_SECONDS
 from pipelines.bench import Bench
 from pipelines.ingest import Ingested
 from pipelines.models import MODELS, Model, evaluate_and_promote, train_model
 from pipelines.results import TEST, TRAIN, ModelResult, RoundResult
+from pipelines.served import await_served
 from pipelines.tasks import step
+from training.bundle import ModelName
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,7 @@ def learn(bench: Bench, *, number: int, ingested: Ingested, previous: RoundResul
         before = previous.models[model.name] if previous else None
         training = train(bench, model, pulled, before, number=number)
         models[model.name] = promote(bench, model, pulled, before, training, number=number)
+    take_over(bench, models)
     return RoundResult(
         number=number,
         images=ingested.images,
@@ -59,34 +65,60 @@ def learn(bench: Bench, *, number: int, ingested: Ingested, previous: RoundResul
 @step("pull", retries=2)
 def pull(bench: Bench, ingested: Ingested, previous: RoundResult | None) -> Pulled:
     """Accepted jobs into the ledger and a dataset version. The test set is made once and never touched again."""
-    accepted = {subset: _pull_task(bench, task_id) for subset, task_id in ingested.tasks.items()}
     versions, taxonomy = bench.run.versions, bench.run.project.taxonomy
-    earlier = [read_version(versions, previous.dataset, taxonomy)] if previous else []
-    new = [accepted[TRAIN][0]] if TRAIN in accepted else []
-    dataset = merge([*earlier, *new], taxonomy=taxonomy)
-    parents = [previous.dataset] if previous else []
+    listing = _read_accepted(bench)
+    earlier = read_version(versions, previous.dataset, taxonomy) if previous else make_dataset(taxonomy, (), ())
+    dataset = merge([earlier, _accepted(bench, listing, ingested.tasks[TRAIN], earlier)], taxonomy=taxonomy)
+    rows = _fates(bench, listing, ingested.tasks[TRAIN], earlier)
+    made_from = [ingested.pool, *sorted({row.model for row in rows if row.model})]
     return Pulled(
-        dataset=write_version(dataset, versions, parents=[*parents, ingested.pool]),
-        test_set=previous.test_set if previous else write_version(accepted[TEST][0], versions, parents=[ingested.pool]),
+        dataset=write_version(dataset, versions, parents=[*([previous.dataset] if previous else []), *made_from]),
+        test_set=previous.test_set
+        if previous
+        else write_version(_accepted(bench, listing, ingested.tasks[TEST], earlier), versions, parents=[ingested.pool]),
         labelled_images=len(dataset.images),
-        fates=_count(accepted[TRAIN][1] if TRAIN in accepted else []),
+        fates=_count(rows),
     )
 
 
-def _pull_task(bench: Bench, task_id: int) -> tuple[Dataset, list[FateRow]]:
-    images = bench.images()
-    with bench.progress.step(f"pull task {task_id}"), bench.cvat() as client:
-        jobs = pull_jobs(client, read_frames(client, task_id, images))
-    rows = [row for job in jobs for row in _note_fates(bench, job)]
-    covered = [images[sha256] for job in jobs for sha256 in job.sha256s]
-    annotated = bench.truth.annotated_ids
-    return accepted_dataset(bench.run.project.taxonomy, covered, rows, annotated_ids=annotated), rows
+def _read_accepted(bench: Bench) -> Listing:
+    """Bring the ledger up to what is accepted now of all tasks of this run."""
+    settings, images = bench.run.project.cvat, bench.images()
+    with (
+        bench.progress.step("pull what is accepted"),
+        bench.cvat() as client,
+        bench.ledger.lock("pull", wait_seconds=WAIT_SECONDS),
+    ):
+        puller = Puller(
+            client,
+            require_project(client, settings.project),
+            bench.ledger,
+            lambda _, names: identify(names, images.values(), bench.store),
+            settings.accept,
+            is_ours=lambda task: task.name.startswith(f"{bench.run.title} round "),
+        )
+        return puller.pull()
 
 
-def _note_fates(bench: Bench, job: PulledJob) -> list[FateRow]:
-    rows = fates_of_job(job.sha256s, job.objects, bench.ledger.read_prelabels(job.job_id))
-    bench.ledger.write_fates(job.job_id, rows)
-    return rows
+def _accepted(bench: Bench, listing: Listing, task_id: int, earlier: Dataset) -> Dataset:
+    """What people left on a task's images; those that were labelled before were there for probes alone."""
+    jobs = [job for job in listing.jobs if job.task_id == task_id]
+    accepted = make_accepted(
+        read_tasks(bench.ledger, replace(listing, jobs=jobs)),
+        bench.run.project.taxonomy,
+        bench.images(),
+        withheld=dict.fromkeys(earlier.by_sha256, "of images that were labelled before"),
+        annotated_ids=bench.truth.annotated_ids,
+    )
+    for name, count in accepted.drift.items():
+        bench.progress.say(f"    class {name!r} was added in CVAT: its {count:,} objects are left out")
+    return accepted.dataset.only(image.sha256 for image in accepted.dataset.images if not image.deleted)
+
+
+def _fates(bench: Bench, listing: Listing, task_id: int, earlier: Dataset) -> list[FateRow]:
+    """What people did on a task's images, likewise."""
+    found = bench.ledger.read_fates_by_job([job.id for job in listing.jobs if job.task_id == task_id])
+    return [row for rows in found.values() for row in rows if row.sha256 not in earlier.by_sha256]
 
 
 def _count(rows: Sequence[FateRow]) -> dict[str, dict[str, int]]:
@@ -107,7 +139,14 @@ def curate(bench: Bench, pulled: Pulled) -> None:
     versions = [read_version(bench.run.versions, name, taxonomy) for name in (pulled.dataset, pulled.test_set)]
     dataset = merge(versions, taxonomy=taxonomy)
     with bench.progress.step(f"curate {len(dataset.images)} images in FiftyOne"):
-        write_review(bench.fiftyone, bench.run.review_name, dataset, bench.ledger.read_fates(), bench.store)
+        write_review(bench.fiftyone, bench.run.review_name, dataset, _shown_fates(bench), bench.store)
+
+
+def _shown_fates(bench: Bench) -> list[FateRow]:
+    """Every fate but those of what was planted."""
+    planted = {(job_id, probe.sha256) for job_id, probes in bench.ledger.read_probes().items() for probe in probes}
+    by_job = bench.ledger.read_fates_by_job()
+    return [row for job_id, rows in by_job.items() for row in rows if (job_id, row.sha256) not in planted]
 
 
 @step("train")
@@ -122,3 +161,12 @@ def promote(
 ) -> ModelResult:
     """Score champion and challenger on the frozen test set; the better one is what the functions serve next."""
     return evaluate_and_promote(bench, model, pulled.dataset, pulled.test_set, before, training, number=number)
+
+
+@step("take over", retries=1)
+def take_over(bench: Bench, models: Mapping[ModelName, ModelResult]) -> None:
+    """Wait until the functions serve the champions."""
+    champions = [result.champion for result in models.values() if result.champion]
+    if champions:
+        await_served(bench.services.function_url, champions)
+        bench.progress.say(f"    the functions serve {', '.join(champions)}")

@@ -7,7 +7,8 @@ whole test set are labelled from scratch. Test frames are never pre-labelled, an
 from prefect import flow
 
 from cvat.annotator import annotate_task
-from cvat.jobs import read_frames
+from cvat.jobs import Job, read_frames
+from cvat.pull import note_states
 from pipelines.bench import Bench
 from pipelines.ingest import Ingested, ingest
 from pipelines.learn import learn
@@ -45,8 +46,12 @@ def play_round(bench: Bench, number: int, previous: RoundResult | None, budget: 
 
 @step("annotate", retries=2)
 def people_correct(bench: Bench, ingested: Ingested) -> None:
-    """The simulated annotator corrects every job against the ground truth and accepts it."""
+    """The simulated annotator corrects every job against the ground truth and accepts it; the ledger notes when."""
     images = bench.images()
+
+    def note(job: Job) -> None:
+        note_states(bench.ledger, [job])
+
     with bench.progress.step("annotate (simulated)"), bench.cvat() as client:
         for task_id in ingested.tasks.values():
-            annotate_task(client, read_frames(client, task_id, images), bench.true_objects)
+            annotate_task(client, read_frames(client, task_id, images), bench.true_objects, on_change=note)

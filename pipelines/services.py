@@ -5,7 +5,7 @@ import os
 import secrets
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,14 +16,15 @@ import requests
 
 from cvat.client import Credentials, connect
 from cvat.embedded.settings import PASSWORD_VARIABLE, USER_VARIABLE
+from cvat.settings import CVAT_VARIABLE
 from datasets.files import read_json
 from pipelines.children import GUARD, Child, free_port, listens, start_child
 from pipelines.errors import BadProject, ServiceFailed
 from pipelines.runs import Run
 
-CVAT_VARIABLE = "CARLOOP_CVAT_URL"
 PREFECT_VARIABLE = "PREFECT_API_URL"
 MONGODB_VARIABLE = "FIFTYONE_DATABASE_URI"
+FUNCTION = "car_condition"
 
 _TIMEOUT_SECONDS = 10
 
@@ -33,11 +34,11 @@ Start = Callable[..., Child]
 
 @dataclass(frozen=True)
 class Services:
-    """Where the servers are; `functions` maps each function's name to its address."""
+    """Where the servers are; `function_url` is that of the function with both models."""
 
     cvat_url: str
     credentials: Credentials
-    functions: Mapping[str, str]
+    function_url: str
     prefect_api_url: str
     mongodb_uri: str
     children: tuple[Child, ...]
@@ -62,11 +63,11 @@ def start_services(run: Run) -> Iterator[Services]:
 
         named_cvat, named_prefect, named_mongodb = _named_cvat(run), _named_prefect(), _named_mongodb()
         cvat = named_cvat or _start_cvat(start, run)
-        functions = _start_functions(start, run)
+        function = _start_function(start, run)
         prefect = named_prefect or _start_prefect(start, run)
         mongodb = named_mongodb or _start_mongodb(start, run)
         cvat_url, credentials = cvat()
-        yield Services(cvat_url, credentials, functions(), prefect(), mongodb(), tuple(children))
+        yield Services(cvat_url, credentials, function(), prefect(), mongodb(), tuple(children))
 
 
 def _bypass_proxies() -> None:
@@ -112,16 +113,17 @@ def _start_cvat(start: Start, run: Run) -> Callable[[], tuple[str, Credentials]]
     return wait
 
 
-def _start_functions(start: Start, run: Run) -> Callable[[], Mapping[str, str]]:
+def _start_function(start: Start, run: Run) -> Callable[[], str]:
+    """The function that has both models."""
     ready = _ready_file(run, "functions")
-    options = ["--bundles", str(run.bundles), "--ready-file", str(ready), "--exit-with-stdin"]
+    options = ["--only", FUNCTION, "--bundles", str(run.bundles), "--ready-file", str(ready), "--exit-with-stdin"]
     module = ["nuclio_functions.host", *options]
     child = start("the functions' host", module, log=run.logs / "functions.log")
 
-    def wait() -> Mapping[str, str]:
+    def wait() -> str:
         child.wait(ready.exists)
-        addresses: Mapping[str, str] = read_json(ready)["functions"]
-        return addresses
+        (address,) = read_json(ready)["functions"].values()
+        return str(address)
 
     return wait
 

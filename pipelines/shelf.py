@@ -10,14 +10,13 @@ datasets/descriptors.npz what the search for duplicates needs of each image, so 
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from datasets.coco import Dataset, Split, from_records
 from datasets.errors import BadDataset
 from datasets.files import alone, is_complete, read_json, write_json
-from datasets.merge import Merged
 from datasets.records import CocoFile
 from datasets.rights import read_takedowns
 from datasets.rights.takedown import hashes, records_without, with_kin
@@ -25,6 +24,9 @@ from datasets.split import Assigned, SplitSettings, assign_splits
 from datasets.store import ImageStore
 from datasets.versions import read_content, taxonomy_of, write_content
 from pipelines.names import is_digest
+
+if TYPE_CHECKING:
+    from datasets.merge import Merged
 
 
 class Shelf:
@@ -71,7 +73,7 @@ class Shelf:
         named = {image.sha256 for image in content.images if forbidden.keys() & hashes(image)}
         return records_without(content, with_kin(content.images, named)) if named else content
 
-    def write(self, merged: Merged, *, parents: Iterable[str] = (), name: str | None = None) -> str:
+    def write(self, merged: "Merged", *, parents: Iterable[str] = (), name: str | None = None) -> str:
         """Keep a merged dataset as a version, and let a name stand for it."""
         self.names()  # tells of a broken file before anything is written
         digest = write_content(

@@ -14,8 +14,12 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests of a finished run of the loop share one worker, so it is run once; being the longest, they come first."""
+    """The tests of a file share one worker, which makes their fixtures once. So do all tests of a finished run of the
+    loop; being the longest, they come first."""
     for item in items:
-        if "finished" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group("loop"))
-    items.sort(key=lambda item: item.get_closest_marker("xdist_group") is None)
+        item.add_marker(pytest.mark.xdist_group("loop" if _is_of_loop(item) else item.nodeid.partition("::")[0]))
+    items.sort(key=lambda item: not _is_of_loop(item))
+
+
+def _is_of_loop(item: pytest.Item) -> bool:
+    return "finished" in getattr(item, "fixturenames", ())

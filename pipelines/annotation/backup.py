@@ -52,9 +52,10 @@ def restore_command(
     """
     from rich.console import Console
 
-    from cvat.backup import Restored, read_backup, restore_project
+    from cvat.backup import read_backup
     from cvat.placing import place_annotations
     from cvat.project import require_project
+    from cvat.restoring import Restored, restore_project
     from pipelines.annotation.desk import open_desk
     from pipelines.output import show
     from pipelines.progress import Progress

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from pipelines.annotation.backup import backup_command, restore_command
+from pipelines.annotation.prelabel import prelabel_command
 from pipelines.annotation.pull import pull_command
 from pipelines.annotation.push import push_command
 from pipelines.annotation.quality import quality_command
@@ -26,7 +27,14 @@ def cvat() -> None:
     "--port", type=click.IntRange(0, 65535), default=8080, show_default=True, help="Port; 0 takes a free one."
 )
 @click.option("--data", type=click.Path(path_type=Path), required=True, help="Folder that keeps the server's data.")
-def serve(host: str, port: int, data: Path) -> None:
+@click.option(
+    "--share",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    envvar="CARLOOP_CVAT_SHARE",
+    show_envvar=True,
+    help="Folder that tasks can take images from by name.",
+)
+def serve(host: str, port: int, data: Path, share: Path | None) -> None:
     """Serve a CVAT-compatible API from a folder.
 
     The user is CARLOOP_CVAT_USER with CARLOOP_CVAT_PASSWORD; functions are asked for at CARLOOP_NUCLIO_URL. There is no
@@ -37,10 +45,13 @@ def serve(host: str, port: int, data: Path) -> None:
 
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
-    serve_embedded(read_settings(["--host", host, "--port", str(port), "--data", str(data)], os.environ))
+    shared = ["--share", str(share)] if share else []
+    options = ["--host", host, "--port", str(port), "--data", str(data), *shared]
+    serve_embedded(read_settings(options, os.environ))
 
 
 cvat.add_command(push_command)
+cvat.add_command(prelabel_command)
 cvat.add_command(pull_command)
 cvat.add_command(quality_command)
 cvat.add_command(webhook_command)

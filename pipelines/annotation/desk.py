@@ -10,11 +10,11 @@ from cvat_sdk import Client
 
 from cvat.client import Credentials, connect
 from cvat.embedded.settings import PASSWORD_VARIABLE, USER_VARIABLE
+from cvat.settings import CVAT_VARIABLE
 from datasets.ledger import Ledger
 from pipelines.errors import BadProject
 from pipelines.progress import Progress
 from pipelines.project import Project, read_project
-from pipelines.services import CVAT_VARIABLE
 from pipelines.shelf import Shelf
 
 LEDGER_VARIABLE = "CARLOOP_LEDGER_URL"

@@ -6,7 +6,8 @@ from typing import Any
 
 from cvat.accepted import Accepted, make_accepted
 from cvat.contents import specs_of
-from cvat.held import identify
+from cvat.frames import content_of
+from cvat.held import find_stored, identify
 from cvat.project import require_project
 from cvat.pull import Listing, Puller, read_tasks
 from datasets.coco import Image, to_records
@@ -19,7 +20,7 @@ from pipelines.annotation.desk import Desk
 from pipelines.annotation.history import History, Pulled, note_pulled, read_history
 from pipelines.annotation.video_frames import fetch_frames, images_of_videos, is_video
 
-_WAIT_SECONDS = 600
+WAIT_SECONDS = 600
 
 
 def pull_version(desk: Desk, *, name: str | None = None) -> tuple[dict[str, Any], list[str]]:
@@ -30,7 +31,7 @@ def pull_version(desk: Desk, *, name: str | None = None) -> tuple[dict[str, Any]
         CarloopError: it cannot be pulled; what was read stays, and the same command goes on.
     """
     project_id = require_project(desk.client, desk.project.cvat.project)
-    with desk.ledger.lock("pull", wait_seconds=_WAIT_SECONDS):
+    with desk.ledger.lock("pull", wait_seconds=WAIT_SECONDS):
         with desk.progress.step("read what is accepted") as step:
             puller = Puller(
                 desk.client,
@@ -121,10 +122,11 @@ def _images(desk: Desk, history: History, sha256s: set[str]) -> tuple[dict[str, 
 def _in_store(desk: Desk, sha256s: Iterable[str]) -> dict[str, Image]:
     """Images of which only the bytes are known: each a family of its own, from nowhere."""
     store = desk.shelf.store
-    paths = {
-        sha256: path for sha256 in sha256s if sha256 for path in store.path(f"images/{sha256[:2]}").glob(f"{sha256}.*")
+    wanted = {content_of(sha256): sha256 for sha256 in sha256s}
+    return {
+        wanted[content]: _image(wanted[content], path, store.root)
+        for content, path in find_stored(store, wanted).items()
     }
-    return {sha256: _image(sha256, path, store.root) for sha256, path in paths.items()}
 
 
 def _image(sha256: str, path: Path, root: Path) -> Image:

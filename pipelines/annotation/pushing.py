@@ -1,6 +1,5 @@
 """From a version on the shelf to tasks in CVAT: what `carloop cvat push` does."""
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
@@ -71,7 +70,7 @@ def push_version(
         with desk.ledger.lock("push", wait_seconds=WAIT_SECONDS):
             pushed = pusher.push(order)
             note_pushed(desk, desk.shelf.find(version).name)
-    return _told(pushed, len(images)), list(_notes(known, pushed, content, desk.project.taxonomy, settings))
+    return _told(pushed, len(images)), list(_notes(known, pushed, content, settings))
 
 
 def _read_known(desk: Desk, version: str, dataset: Dataset) -> Known:
@@ -105,7 +104,14 @@ def make_content(
         seed=choice.seed,
         model=settings.probe_model,
     )
-    return Content(known.objects, probes, frozen=frozen, control_share=settings.control_share, seed=choice.seed)
+    return Content(
+        known.objects,
+        probes,
+        frozen=frozen,
+        predicted=known.predicted,
+        control_share=settings.control_share,
+        seed=choice.seed,
+    )
 
 
 def _is_by_people(image: Image, known: Known) -> bool:
@@ -149,20 +155,8 @@ def _told(pushed: Pushed, images: int) -> dict[str, Any]:
     }
 
 
-def _lost_values(known: Known, taxonomy: Taxonomy) -> Counter[tuple[str, str]]:
-    """Values of attributes that classes lack in the project file, by class and attribute."""
-    has = {category.name: {attribute.name for attribute in category.attributes} for category in taxonomy.categories}
-    return Counter(
-        (labelled.category, name)
-        for objects in known.objects.values()
-        for labelled in objects
-        for name in labelled.attributes
-        if name not in has[labelled.category]
-    )
-
-
-def _notes(known: Known, pushed: Pushed, content: Content, taxonomy: Taxonomy, settings: CvatSettings) -> Iterator[str]:
-    for (name, attribute), count in _lost_values(known, taxonomy).items():
+def _notes(known: Known, pushed: Pushed, content: Content, settings: CvatSettings) -> Iterator[str]:
+    for (name, attribute), count in pushed.lost.items():
         yield (
             f"{count} values of {attribute!r} were not pushed; add it to the attributes of {name!r} in the project file"
         )

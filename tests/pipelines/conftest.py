@@ -17,6 +17,7 @@ PROJECT = """
 name: tiny
 split: {test_fraction: 0.3}
 loop: {seed_images: 6}
+cvat: {segment_size: 2, control_share: 0.2, probe_share: 0.6}
 training:
   detector: {image_size: 64, epochs: 1, batch: 4}
   classifier: {image_size: 32, epochs: 1}

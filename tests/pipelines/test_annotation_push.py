@@ -1,6 +1,7 @@
 """`carloop cvat push` and `carloop cvat quality`: from a version on the shelf to tasks, or one sentence why not."""
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -124,7 +125,7 @@ def test_options_go_before_the_project_file(server, home: Path, project: str) ->
 def test_what_a_person_should_know_is_told(home: Path, project: str) -> None:
     code, out, _ = cvat(home, "push", "all", "--subset", "test", "--probe-share", 1)
     assert code == 0
-    assert "1 conflicts were not put to annotators: this server has no issues" in out
+    assert re.search(r"issues +1\n", out)
     assert "no probes: they need images" in out
     assert "1 values of 'rust' were not pushed; add it to the attributes of 'dent' in the project file" in out
 

@@ -14,6 +14,8 @@ from benchmarks.state import only_run, read_state
 from cvat.annotator import GOOD_ENOUGH_IOU
 from datasets.coco import read_coco
 from datasets.labelled import LabelledObject
+from datasets.ledger import Ledger, Pull
+from datasets.ledger.report import make_report, read_material
 from datasets.likeness import likeness
 from datasets.taxonomy import DEFAULT_TAXONOMY
 from datasets.versions import read_version
@@ -35,9 +37,48 @@ def test_nothing_was_prelabelled_before_there_was_a_model(finished) -> None:
     assert {verdict for kinds in fates.values() for verdict, count in kinds.items() if count} == {"added"}
 
 
-def test_every_image_of_the_next_round_got_its_tag_from_the_champion(finished) -> None:
-    tags = finished.printed["rounds"][ROUND_1]["fates"]["tag"]
-    assert tags["accepted"] + tags["reclassed"] + tags["deleted"] == 6
+def test_every_image_of_the_next_round_got_its_tag_from_the_champion_but_those_of_control_jobs(finished) -> None:
+    ledger, second = open_ledger(finished), finished.printed["rounds"][ROUND_1]
+    pulls = of_task(ledger, second["tasks"]["train"])
+    controls, learnt = ledger.read_controls(), learnt_before(finished)
+    shown = {sha256 for job_id, pull in pulls.items() if job_id not in controls for sha256 in pull.sha256s} - learnt
+    tags = second["fates"]["tag"]
+    assert 0 < len(shown) < 6
+    assert tags["accepted"] + tags["reclassed"] + tags["deleted"] == len(shown)
+    assert {row.fate.verdict for job_id in controls for row in ledger.read_fates_by_job([job_id])[job_id]} == {"added"}
+
+
+def test_probes_are_on_images_that_were_labelled_before_and_nothing_is_learnt_from_them(finished) -> None:
+    ledger, (first, second) = open_ledger(finished), finished.printed["rounds"]
+    probed = {probe.sha256 for probes in ledger.read_probes().values() for probe in probes}
+    assert probed
+    assert probed <= learnt_before(finished)
+    versions = finished.folder / "versions"
+    before, after = (read_version(versions, one["dataset"], DEFAULT_TAXONOMY) for one in (first, second))
+    assert after.only(probed) == before.only(probed)
+    assert sum(second["fates"]["tag"].values()) == second["images"]
+
+
+def test_the_ledger_tells_when_the_annotator_worked_on_every_job(finished) -> None:
+    material = read_material(open_ledger(finished))
+    tasks = [task_id for one in finished.printed["rounds"] for task_id in one["tasks"].values()]
+    assert {pull.task_id for pull in open_ledger(finished).read_pulls().values()} == set(tasks)
+    assert len(material.timed_jobs) == len(material.jobs)
+    assert make_report(material).blindness.waiting == 0
+
+
+def open_ledger(finished) -> Ledger:
+    return Ledger(f"sqlite:///{finished.folder}/ledger.sqlite")
+
+
+def of_task(ledger: Ledger, task_id: int) -> dict[int, Pull]:
+    return {job_id: pull for job_id, pull in ledger.read_pulls().items() if pull.task_id == task_id}
+
+
+def learnt_before(finished) -> set[str]:
+    """The images that were learnt from in round 0."""
+    name = finished.printed["rounds"][ROUND_0]["dataset"]
+    return set(read_version(finished.folder / "versions", name, DEFAULT_TAXONOMY).by_sha256)
 
 
 def test_the_labels_that_were_learnt_from_are_the_ground_truth_to_the_annotators_tolerance(
