@@ -25,18 +25,13 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 def write_chunks(path: Path, chunks: Iterable[bytes]) -> None:
     """Put the chunks, one after another, at `path` in one step."""
-    with part_of(path) as part:
-        write_synced(part, chunks)
+    with _part_of(path, Path.touch) as part:
+        with part.open("wb") as handle:
+            handle.writelines(chunks)
+            handle.flush()
+            os.fsync(handle.fileno())
         part.replace(path)
     sync(path.parent)
-
-
-def write_synced(path: Path, chunks: Iterable[bytes]) -> None:
-    """Write the chunks, one after another, to `path` itself, durably."""
-    with path.open("wb") as handle:
-        handle.writelines(chunks)
-        handle.flush()
-        os.fsync(handle.fileno())
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -83,7 +78,7 @@ def new_folder(folder: Path) -> Iterator[Path]:
     What a killed process left of one is emptied first. When `folder` exists by then (another process made the same
     thing), it stays and the new one is dropped; but one that lacks the new one's manifest is replaced.
     """
-    with part_of(folder, _make_folder) as part:
+    with _part_of(folder, _make_folder) as part:
         for left in part.iterdir():
             _remove(left)
         yield part
@@ -109,7 +104,7 @@ def alone(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def part_of(path: Path, make: Callable[[Path], object] = Path.touch) -> Iterator[Path]:
+def _part_of(path: Path, make: Callable[[Path], object]) -> Iterator[Path]:
     """What becomes `path`, beside it, this block's alone; removed where the block doesn't move it.
 
     Others who write the same wait; what a killed process left there is the next one's.

@@ -9,7 +9,6 @@ the SHA-256 of each.
 import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from operator import attrgetter
 from pathlib import Path
 from types import MappingProxyType
@@ -23,19 +22,9 @@ from datasets.coco import Dataset, read_coco, to_records
 from datasets.collecting import no_cycle_collection
 from datasets.digests import content_digest
 from datasets.errors import BadDataset
-from datasets.files import (
-    MANIFEST,
-    digest,
-    is_complete,
-    new_folder,
-    part_of,
-    read_json,
-    write_bytes,
-    write_json,
-    write_synced,
-)
+from datasets.files import MANIFEST, digest, is_complete, new_folder, read_json, write_bytes, write_json
 from datasets.merging.conflicts import Conflict
-from datasets.records import CocoFile, encode_records, read_records
+from datasets.records import CocoFile, read_records, write_records
 from datasets.taxonomy import Category, Taxonomy
 
 ANNOTATIONS, CONFLICTS = "annotations.json", "conflicts.json"
@@ -72,20 +61,15 @@ def write_content(
 ) -> str:
     """The same for a dataset as it lies in a file, with what its sources disagree about and with files beside it.
 
-    `columns` are the content's (`datasets.digests.columns_of`), where they are known already. The file is written while
-    the digest is made, which takes about as long, and only then gets its folder's name.
+    `columns` are the content's (`datasets.digests.columns_of`), where they are known already.
     """
     digests = {name: hashlib.sha256(held).hexdigest() for name, held in beside.items()}
-    versions.mkdir(parents=True, exist_ok=True)
-    with part_of(versions / ANNOTATIONS) as part, ThreadPoolExecutor(1) as aside:
-        with no_cycle_collection():
-            written = aside.submit(write_synced, part, encode_records(content))
-            name = _whole_digest(content_digest(content, columns), digests)
-            written.result()
-        if is_complete(versions / name):
-            return name
+    with no_cycle_collection():
+        name = _whole_digest(content_digest(content, columns), digests)
+    if not is_complete(versions / name):
         with new_folder(versions / name) as folder:
-            part.replace(folder / ANNOTATIONS)
+            with no_cycle_collection():
+                write_records(content, folder / ANNOTATIONS)
             if conflicts:
                 write_bytes(folder / CONFLICTS, msgspec.json.format(msgspec.json.encode(conflicts), indent=1) + b"\n")
             for beside_name, held in beside.items():

@@ -15,9 +15,10 @@ from typing import Any
 from datasets.errors import CarloopError
 from nuclio_functions.contract import Reply, parse_request
 from nuclio_functions.errors import BadRequest, NoPublishedModel
+from nuclio_functions.logger import Logger
 from nuclio_functions.metrics import METRICS_PATH, METRICS_TYPE, Served, start_metrics
 from nuclio_functions.metrics import Request as MeasuredRequest
-from nuclio_functions.published import Logger, PublishedModel
+from nuclio_functions.published import PublishedModel
 from nuclio_functions.replies import classified, detected
 from nuclio_functions.spec import MAX_REQUEST_BYTES
 from training.bundle_stores import POINTER_SECONDS, BundleStore, open_bundles

@@ -8,19 +8,13 @@ from pydantic import BaseModel
 
 from datasets.errors import CarloopError, Unavailable
 from nuclio_functions.errors import BadRequest
+from nuclio_functions.logger import Logger
 from nuclio_functions.metrics import METRICS_PATH, FunctionMetrics, Outcome, Request
 from training.errors import UndecodableImage
 
 HEALTH_PATHS = ("", "/", "/healthz")
 
 Content = BaseModel | dict[str, str]
-
-
-class Logger(Protocol):
-    """The part of Nuclio's logger that is used here."""
-
-    def info(self, message: str) -> None: ...
-    def error(self, message: str) -> None: ...
 
 
 class Service(Protocol):

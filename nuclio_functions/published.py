@@ -3,22 +3,15 @@
 import time
 import traceback
 from threading import Lock, Thread
-from typing import Protocol
 
 from datasets.errors import CarloopError
 from nuclio_functions.errors import NoPublishedModel
+from nuclio_functions.logger import Logger
 from training.bundle_stores import BundleStore
 from training.predictors import Classifier, Detector, load_predictor
 
 RETRY_SECONDS = 10.0
 """After a bundle could not be had, it is tried again, at most this often."""
-
-
-class Logger(Protocol):
-    """The part of Nuclio's logger that is used here."""
-
-    def info(self, message: str) -> None: ...
-    def error(self, message: str) -> None: ...
 
 
 class PublishedModel:

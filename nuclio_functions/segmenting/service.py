@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from nuclio_functions.availability import weights_problem
 from nuclio_functions.contract import InteractorReply, InteractorRequest, parse_body
 from nuclio_functions.errors import NoPublishedModel
-from nuclio_functions.interactive import Logger, start
+from nuclio_functions.interactive import start
+from nuclio_functions.logger import Logger
 from nuclio_functions.masks import bits_of, bounds_of, crop_mask, to_points
 from nuclio_functions.metrics import start_metrics
 from nuclio_functions.spec import SEGMENTER_VARIABLE

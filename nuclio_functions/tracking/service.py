@@ -5,7 +5,8 @@ from typing import Any
 import cv2
 
 from nuclio_functions.contract import Shape, TrackerReply, TrackerRequest, parse_body
-from nuclio_functions.interactive import Logger, start
+from nuclio_functions.interactive import start
+from nuclio_functions.logger import Logger
 from nuclio_functions.metrics import start_metrics
 from nuclio_functions.tracking import tracker
 from nuclio_functions.tracking.picture import Grey
