@@ -115,14 +115,16 @@ def _register(
     number: int,
 ) -> tuple[RegisteredVersion, Scores]:
     key = f"{bench.run.key}/{model.name}/{number}"
+    names = class_names(bench.run.project.taxonomy, model.task)
     parent = before.champion.partition("@")[2] if before and before.champion else None
     registered = bench.registry.register(model.name, key=key, dataset=version, parent=parent, training=training)
     spec = BundleSpec(
         task=model.task,
         model=model.name,
         version=registered.version,
-        class_names=class_names(bench.run.project.taxonomy, model.task),
+        class_names=names,
         image_size=_image_size(bench, model),
+        thresholds={name: at for name, at in bench.run.project.training.thresholds.items() if name in names},
     )
     bundle = write_bundle(bench.run.bundles, spec, training / "model.onnx")
     scores = _score(bench, bundle, truth)

@@ -1,7 +1,8 @@
 """How models are trained and when they are promoted: the `training:` part of the project file."""
 
 import math
-from typing import Literal
+from collections.abc import Mapping
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -66,3 +67,6 @@ class TrainingSettings(Settings):
     detector: DetectorSettings = DetectorSettings()
     classifier: ClassifierSettings = ClassifierSettings()
     promotion: PromotionSettings = PromotionSettings()
+    thresholds: Mapping[str, Annotated[float, Field(ge=0, le=1)]] = Field(
+        default={}, description="by class, the score that its predictions have to exceed; published with the model"
+    )

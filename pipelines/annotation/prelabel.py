@@ -10,6 +10,8 @@ from pipelines.dataset.options import options
 from pipelines.options import AS_JSON, HOME
 
 if TYPE_CHECKING:
+    from datasets.ledger import Ledger
+    from training.predicting.graphs import Precision
     from training.predictors import Classifier, Detector
 
 BUNDLES = click.option(
@@ -33,6 +35,11 @@ MODEL = click.option(
 @MODEL
 @click.option("--task", "task_ids", type=int, multiple=True, help="Only this task; may be repeated.")
 @click.option("--threshold", type=click.FloatRange(0, 1), help="Least score [default: each model's own].")
+@click.option(
+    "--break-even",
+    is_flag=True,
+    help="Leave out, class by class, what cost more to correct than to draw: the ledger's break-even scores.",
+)
 @click.option("--limit", type=click.IntRange(min=1), help="At most this many jobs.")
 @click.option(
     "--precision",
@@ -55,8 +62,9 @@ def prelabel_command(
     models: tuple[str, ...],
     task_ids: tuple[int, ...],
     threshold: float | None,
+    break_even: bool,
     limit: int | None,
-    precision: str,
+    precision: "Precision",
     fresh: bool,
     via: str,
     project_path: Path,
@@ -81,15 +89,22 @@ def prelabel_command(
         if via == "cvat":
             told = prelabel_through_cvat(desk, models, task_ids=task_ids, threshold=threshold, limit=limit, fresh=fresh)
         else:
-            predictors = _load(bundles, models, precision)
+            predictors = _load(bundles, models, precision, desk.ledger if break_even else None)
             told = prelabel_project(desk, predictors, task_ids=task_ids, threshold=threshold, limit=limit, fresh=fresh)
     show(told, as_json=as_json, notes=[])
 
 
-def _load(bundles: str, models: tuple[str, ...], precision: str) -> "list[Detector | Classifier]":
-    """Predictors of the models that are named, or of all that are published. Raises NoPublishedModel."""
+def _load(
+    bundles: str, models: tuple[str, ...], precision: "Precision", ledger: "Ledger | None"
+) -> "list[Detector | Classifier]":
+    """Predictors of the models that are named, or of all that are published; with the ledger's thresholds, if any.
+
+    Raises:
+        NoPublishedModel: there is none.
+    """
     from nuclio_functions.errors import NoPublishedModel
     from nuclio_functions.handler import open_store
+    from pipelines.annotation.thresholds import with_break_even
     from pipelines.models import MODELS
     from training.predictors import load_predictor
 
@@ -98,4 +113,6 @@ def _load(bundles: str, models: tuple[str, ...], precision: str) -> "list[Detect
     digests = {name: store.read_newest(name) for name in wanted}
     if absent := [name for name, digest in digests.items() if digest is None and (models or not any(digests.values()))]:
         raise NoPublishedModel(f"no {' and no '.join(absent)} is published in {bundles}; train and promote one first")
-    return [load_predictor(store.read(digest), precision=precision) for digest in digests.values() if digest]  # type: ignore[arg-type]
+    found = [store.read(digest) for digest in digests.values() if digest]
+    chosen = [with_break_even(bundle, ledger) for bundle in found] if ledger else found
+    return [load_predictor(bundle, precision=precision) for bundle in chosen]

@@ -94,7 +94,7 @@ class Prelabeller:
         self._client, self._ledger, self._store = client, ledger, store
         self._predictors, self._threshold = predictors, threshold
         self._models = {model_name(predictor.bundle.name) for predictor in predictors}
-        self._run = digest([sorted(predictor.bundle.digest for predictor in predictors), threshold])
+        self._run = digest([sorted(map(_shown_by, predictors)), threshold])
 
     def undone(self, waiting: Sequence[Waiting]) -> list[Waiting]:
         """Those jobs that were not last pre-labelled by the same models with the same threshold."""
@@ -142,6 +142,11 @@ class Prelabeller:
         outcome.jobs += 1
         outcome.classes.update(prediction.stored.category for prediction in predictions)
         outcome.quarantined |= failed
+
+
+def _shown_by(predictor: Detector | Classifier) -> str:
+    """What decides a predictor's answers: its bundle, and thresholds that may have been changed since."""
+    return digest([predictor.bundle.digest, dict(predictor.bundle.spec.thresholds)])
 
 
 class _Pace:

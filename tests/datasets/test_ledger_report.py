@@ -15,7 +15,7 @@ from datasets.comparison import VERDICTS, Fate, Verdict
 from datasets.labelled import LabelledObject, tag
 from datasets.ledger import FateRow, JobEvent, Ledger, Prelabel, Probe, ProbeKind, Pull
 from datasets.ledger.report import Report, make_report, print_report, read_material, report_to_json, write_report_page
-from datasets.ledger.report.break_even import BreakEven, break_evens
+from datasets.ledger.report.break_even import BreakEven, break_evens, class_thresholds
 from datasets.ledger.report.costs import ASSUMED_SECONDS, Cost, costs_of
 from datasets.ledger.report.intervals import share
 from datasets.ledger.report.material import JobFacts, seconds_in_progress
@@ -149,6 +149,17 @@ def test_below_the_break_even_prelabels_cost_more_than_they_save(ledger: Ledger)
     assert (found.model, found.prelabels, found.score) == ("damage_detector@1", 40, 0.6)
     assert found.told == "Below a score of 0.60 correcting costs more than drawing."
     assert 0.3 < found.low <= 0.6 <= found.high < 0.7
+
+
+def test_a_class_has_a_threshold_when_enough_of_it_was_shown(ledger: Ledger) -> None:
+    door = replace(DENT, category="damaged door")
+    dents = [row("deleted" if n < 30 else "accepted", 0.2 + n / 100, sha256=image(n)) for n in range(60)]
+    doors = [row("accepted" if n % 2 else "deleted", n / 100, sha256=image(n), shown=door) for n in range(20)]
+    pulled(ledger, 1, [*dents, *doors])
+    costs = [Cost(verdict, seconds, "assumed") for verdict, seconds in ASSUMED_SECONDS.items()]
+    outcomes, rng = read_material(ledger).counted, np.random.default_rng(0)
+    assert class_thresholds(outcomes, costs, "damage_detector@1", rng) == {"dent": 0.5}
+    assert class_thresholds(outcomes, costs, "damage_detector@2", rng) == {}
 
 
 @pytest.mark.parametrize(

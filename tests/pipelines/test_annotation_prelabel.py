@@ -13,11 +13,15 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from cvat_sdk import models
+from msgspec.structs import replace
 
+from benchmarks.function_data import open_host
 from cvat.jobs import Job, list_jobs
 from cvat.project import require_project
 from cvat.wire import read_wire
-from datasets.ledger import Ledger
+from datasets.comparison import Fate
+from datasets.labelled import LabelledObject
+from datasets.ledger import FateRow, Ledger, Pull
 from pipelines.cli import main
 from tests.cvat.conftest import CvatServer
 from tests.cvat.played import directly
@@ -170,6 +174,36 @@ def test_a_threshold_of_the_command_counts_before_the_model_s_own(
     assert prelabel(home, bundles, "--threshold", 0.005)["classes"] == {"dent": IMAGES}
 
 
+def test_what_cost_more_to_correct_than_to_draw_is_left_out(server, home: Path, bundles: Path, project: str) -> None:
+    ledger = Ledger(f"sqlite:///{home}/ledger.sqlite", scope=f"{server.url} {project}")
+    shown = LabelledObject("dent", (1.0, 1.0, 9.0, 9.0), score=0.5)
+    fates = [
+        FateRow(f"{n:064x}", "damage_detector@1", Fate(*told))
+        for n in range(60)
+        for told in (
+            ("deleted", replace(shown, score=0.6 + n / 200), None),
+            ("accepted", replace(shown, score=0.95), shown),
+        )
+    ]
+    pull = Pull(
+        999,
+        1,
+        "r1",
+        "train",
+        "ann",
+        61.5,
+        "2026-03-01T10:00:00Z",
+        60,
+        b"",
+        tuple(sorted({row.sha256 for row in fates})),
+    )
+    ledger.write_prelabels(999, [])
+    ledger.write_pull(pull, fates)
+    ledger.close()
+    assert prelabel(home, bundles, "--break-even")["prelabels"] == 0  # of 0.87, where 0.95 pays
+    assert prelabel(home, bundles)["prelabels"] == IMAGES
+
+
 def test_a_killed_run_is_completed_by_the_same_command(server, home: Path, bundles: Path, project: str) -> None:
     command = [sys.executable, "-m", "pipelines.cli", "cvat", "prelabel"]
     options = ["--bundles", str(bundles), "--home", str(home)]
@@ -183,6 +217,34 @@ def test_a_killed_run_is_completed_by_the_same_command(server, home: Path, bundl
     noted = [p.stored.shape_id for job in jobs_of(server, project) for p in ledger.read_prelabels(job.id)]
     assert sorted(noted) == sorted(shape.id for shape in shapes_of(server, project))
     ledger.close()
+
+
+def test_cvat_s_own_runs_double_nothing_and_lost_labels_are_told(
+    home: Path, bundles: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with open_host(bundles) as host:
+        server = CvatServer(tmp_path, CARLOOP_NUCLIO_URL=host.url)
+        monkeypatch.setenv("CARLOOP_CVAT_USER", server.user)
+        monkeypatch.setenv("CARLOOP_CVAT_PASSWORD", server.password)
+        cvat_settings = f"{{url: '{server.url}', project: cars, segment_size: 2, control_share: 0}}"
+        Path("carloop.yaml").write_text(f"categories: [{{name: dent}}]\ncvat: {cvat_settings}")
+        assert cvat(home, "push", "cars")[0] == 0
+        through_cvat = ("--via", "cvat", "--model", "damage_detector")
+        told = prelabel(home, bundles, *through_cvat)
+        assert (told["jobs"], told["frames"], told["classes"]) == (3, IMAGES, {"dent": IMAGES})
+        assert len(told["unmatched_labels"]) == 7
+        assert "the project has no label 'damaged door'" in told["unmatched_labels"][0]
+        assert prelabel(home, bundles, *through_cvat)["jobs_as_they_are"] == 3
+        assert prelabel(home, bundles, *through_cvat, "--fresh")["prelabels"] == IMAGES
+        assert len(shapes_of(server, "cars")) == IMAGES
+        noted = Ledger(f"sqlite:///{home}/ledger.sqlite", scope=f"{server.url} cars")
+        assert sum(len(noted.read_prelabels(job.id)) for job in jobs_of(server, "cars")) == IMAGES
+        noted.close()
+        code, out, err = cvat(home, "prelabel", "--bundles", bundles, "--via", "cvat", "--fresh")
+        assert (code, out) == (1, "")
+        assert "lists no function carloop-cleanliness-classifier" in err
+        server.kill()
 
 
 def test_no_model_is_told_in_a_sentence(server, home: Path, tmp_path: Path, project: str) -> None:

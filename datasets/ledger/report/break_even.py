@@ -19,6 +19,8 @@ from datasets.ledger.report.intervals import Floats, interval, resampled_sums
 
 _GRID = 101  # scores are told in hundredths
 _REPEATS = 1000
+LEAST_PRELABELS = 50
+"""Of a class, for its break-even to be more than chance."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,20 @@ def break_evens(outcomes: Outcomes, costs: Sequence[Cost], rng: np.random.Genera
     seconds: dict[str, float] = {cost.verdict: cost.seconds for cost in costs}
     found = [_break_even(name, drawn.where(drawn.model == name), seconds, rng) for name in sorted(set(drawn.model))]
     return tuple(sorted(found, key=lambda one: (-one.prelabels, one.model)))
+
+
+def class_thresholds(
+    outcomes: Outcomes, costs: Sequence[Cost], model: str, rng: np.random.Generator, *, least: int = LEAST_PRELABELS
+) -> dict[str, float]:
+    """The break-even of each class of which the model version showed at least so many shapes and which has one."""
+    drawn = outcomes.where((outcomes.kind != "tag") & ~np.isnan(outcomes.score) & (outcomes.model == model))
+    seconds: dict[str, float] = {cost.verdict: cost.seconds for cost in costs}
+    names, counts = np.unique(drawn.before_category.astype(str), return_counts=True)
+    found = {
+        name: _break_even(model, drawn.where(drawn.before_category == name), seconds, rng).score
+        for name in names[counts >= least].tolist()
+    }
+    return {name: score for name, score in found.items() if score is not None}
 
 
 def gains(verdicts: Sequence[str], seconds: Mapping[str, float]) -> Floats:
