@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 import click
 import requests
 
-from benchmarks.function_data import MODEL, Host, make_photo, open_host, quiet_ultralytics, write_detector
+from benchmarks.function_data import MODEL, Host, make_photo, open_host, write_detector
 from benchmarks.hostile_kinds import KINDS, Hostile
 from benchmarks.swap import make_request
 from training.bundle import publish
@@ -117,7 +117,6 @@ def table(shown: Shown) -> str:
 @click.option("--image-size", default=640, show_default=True, help="The graph's side in pixels.")
 def main(count: int, seed: int, clients: int, image_size: int) -> None:
     """Send hostile requests to a function, and look whether it is well afterwards."""
-    quiet_ultralytics()
     photo = make_photo(seed=seed)
     with tempfile.TemporaryDirectory(prefix="carloop-hostile-") as folder:
         publish(Path(folder), MODEL, write_detector(Path(folder), version="1", seed=seed, image_size=image_size))

@@ -25,7 +25,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.cvat_data import Server, open_server
-from benchmarks.function_data import CLASSES, MODEL, make_photo, open_host, quiet_ultralytics, write_detector
+from benchmarks.function_data import CLASSES, MODEL, make_photo, open_host, write_detector
 from benchmarks.prelabel_peer import PEERS
 from benchmarks.turns import Figures, measure_in_turns, ratio, run_child, shown_ratio
 from cvat.client import connect
@@ -53,7 +53,6 @@ _TAXONOMY = Taxonomy(categories=tuple(Category(name=name) for name in CLASSES))
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
 def main(images: int, repeat: int, seed: int, as_json: bool) -> None:
     """Time pre-labelling beside the machine's limit and other ways."""
-    quiet_ultralytics()
     with tempfile.TemporaryDirectory(prefix="carloop-prelabel-") as name, ExitStack() as stack:
         folder = Path(name)
         photographs = write_photographs(folder, images, seed=seed)

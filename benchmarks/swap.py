@@ -23,7 +23,7 @@ from typing import Any
 import click
 import requests
 
-from benchmarks.function_data import MODEL, Host, make_photo, open_host, quiet_ultralytics, write_detector
+from benchmarks.function_data import MODEL, Host, make_photo, open_host, write_detector
 from training.bundle import publish
 
 THRESHOLD = 0.7
@@ -159,7 +159,6 @@ def table(swaps: Swaps) -> str:
 @click.option("--image-size", default=640, show_default=True, help="The graphs' side in pixels.")
 def main(seconds: float, clients: int, swap_every: float, seed: int, image_size: int) -> None:
     """Publish two models in turn under load, and look at every reply."""
-    quiet_ultralytics()
     with tempfile.TemporaryDirectory(prefix="carloop-swap-") as folder:
         bundles = Path(folder)
         digests = [

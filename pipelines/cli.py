@@ -10,6 +10,7 @@ from datasets.files import is_disk_full
 from pipelines.annotation.cli import cvat
 from pipelines.annotation.ledger import ledger_group
 from pipelines.dataset.cli import dataset
+from pipelines.errors import was_interrupted
 from pipelines.functions.cli import function
 from pipelines.options import AS_JSON, HOME
 
@@ -23,7 +24,7 @@ class Plain(click.Group):
         try:
             return super().invoke(context)
         except (Exception, KeyboardInterrupt) as error:
-            if _was_stopped(error):
+            if was_interrupted(error):
                 click.echo("carloop: stopped; the same command goes on where it was", err=True)
                 sys.exit(130)
             sentence = _sentence(error)
@@ -31,11 +32,6 @@ class Plain(click.Group):
                 raise
             click.echo(f"carloop: {sentence}", err=True)
             sys.exit(1)
-
-
-def _was_stopped(error: BaseException | None) -> bool:
-    """Whether Ctrl-C is behind an error: a library that it interrupts may fail with one of its own."""
-    return error is not None and (isinstance(error, KeyboardInterrupt) or _was_stopped(error.__context__))
 
 
 def _sentence(error: BaseException) -> str | None:

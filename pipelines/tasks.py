@@ -9,9 +9,15 @@ from prefect.cache_policies import NO_CACHE
 
 from datasets.errors import BadInput
 from pipelines.bench import Bench
+from pipelines.errors import was_interrupted
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+
+def _may_pass(error: object) -> bool:
+    """Whether a failed step may succeed when it is tried again."""
+    return not isinstance(error, BadInput) and not was_interrupted(error)
 
 
 def step(
@@ -24,7 +30,7 @@ def step(
             name=name,
             retries=retries,
             retry_delay_seconds=1,
-            retry_condition_fn=lambda _, run, state: not isinstance(state.result(raise_on_failure=False), BadInput),
+            retry_condition_fn=lambda _, run, state: _may_pass(state.result(raise_on_failure=False)),
             cache_policy=NO_CACHE,
             persist_result=False,
         )

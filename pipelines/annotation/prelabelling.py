@@ -106,7 +106,7 @@ class Prelabeller:
         total = sum(len(one.sha256s) for one in waiting)
         jobs: dict[int, tuple[Waiting, Found]] = {one.job.id: (one, {}) for one in waiting}
         outcome, written = Outcome(), deque[Future[None]]()
-        with progress.step(f"pre-label {total} frames", total=total) as step, ThreadPoolExecutor(1) as writer:
+        with progress.step(f"pre-annotate {total} frames", total=total) as step, ThreadPoolExecutor(1) as writer:
             pace = _Pace(step, total)
             predicted = annotate_files(self._predictors, self._files(waiting), threshold=self._threshold)
             for (job_id, sha256), replies in predicted:

@@ -7,7 +7,7 @@ from typing import Any
 from cvat.accepted import Accepted, make_accepted
 from cvat.contents import specs_of
 from cvat.frames import content_of
-from cvat.held import find_stored, identify
+from cvat.held import find_stored
 from cvat.project import require_project
 from cvat.pull import Listing, Puller, read_tasks
 from datasets.coco import Image, to_records
@@ -17,8 +17,9 @@ from datasets.snapshot import SNAPSHOT, TaskSnapshot, encode_snapshot, make_snap
 from datasets.store import probe
 from datasets.versions import read_manifest, write_content
 from pipelines.annotation.desk import Desk
+from pipelines.annotation.frames import Identify
 from pipelines.annotation.history import History, Pulled, note_pulled, read_history
-from pipelines.annotation.video_frames import fetch_frames, images_of_videos, is_video
+from pipelines.annotation.video_frames import images_of_videos
 
 WAIT_SECONDS = 600
 
@@ -37,7 +38,7 @@ def pull_version(desk: Desk, *, name: str | None = None) -> tuple[dict[str, Any]
                 desk.client,
                 project_id,
                 desk.ledger,
-                _Identify(desk),
+                Identify(desk),
                 desk.project.cvat.accept,
                 on_job=lambda done, total: step.advance(to=done, of=total),
             )
@@ -49,19 +50,6 @@ def pull_version(desk: Desk, *, name: str | None = None) -> tuple[dict[str, Any]
         if desk.shelf.names().get(named) != pulled.version:
             desk.shelf.write_name(named, pulled.version)
     return _told(desk, pulled, named, jobs=len(listing.jobs), read=puller.read), list(_notes(pulled))
-
-
-class _Identify:
-    """The SHA-256 of frames: as the ledger has them from the push, else by their names; of videos, by fetching them."""
-
-    def __init__(self, desk: Desk) -> None:
-        self._desk, self._pushed = desk, desk.ledger.read_frames()
-
-    def __call__(self, task_id: int, names: Sequence[str]) -> Sequence[str]:
-        pushed = self._pushed.get(task_id, [])
-        if len(pushed) != len(names):
-            return identify(names, (), self._desk.shelf.store)
-        return fetch_frames(self._desk, task_id, pushed, names) if is_video(pushed) else pushed
 
 
 def _pulled(desk: Desk, listing: Listing) -> Pulled:

@@ -73,7 +73,7 @@ def prelabel_through_cvat(
         )
         whole = [one for one in waiting if _is_whole(one)]
         wanted = [one for one in whole if done.get(one.job.id) != key][:limit]
-        with desk.progress.step(f"pre-label {len(wanted)} jobs through CVAT", total=len(wanted)) as step:
+        with desk.progress.step(f"pre-annotate {len(wanted)} jobs through CVAT", total=len(wanted)) as step:
             for one in wanted:
                 classes.update(_prelabel(desk, one, functions, threshold))
                 desk.ledger.write_prelabel_run(one.job.id, key)

@@ -16,7 +16,7 @@ import pytest
 import requests
 from PIL import Image
 
-from benchmarks.function_data import CLASSES, MODEL, make_photo, open_host, quiet_ultralytics, write_detector
+from benchmarks.function_data import CLASSES, MODEL, make_photo, open_host, write_detector
 from cvat.client import Credentials, connect
 from cvat.project import push_project
 from cvat.push import push_task
@@ -39,7 +39,6 @@ Seen = list[tuple[str, tuple[float, ...], str]]
 
 @pytest.fixture(scope="module")
 def bundles(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    quiet_ultralytics()
     folder = tmp_path_factory.mktemp("bundles")
     publish(folder, MODEL, write_detector(folder, version="7", seed=0, image_size=SIZE, threshold=0.3))
     return folder
