@@ -75,6 +75,12 @@ class Dataset:
             grouped[annotation.sha256].append(annotation)
         return grouped
 
+    @cached_property
+    def live(self) -> "Dataset":
+        """The same without tombstones: images that annotators deleted."""
+        kept = [image.sha256 for image in self.images if not image.deleted]
+        return self if len(kept) == len(self.images) else self.only(kept)
+
     def known_category_ids(self, sha256: str) -> set[int]:
         """The classes this image was annotated for; any other class is unknown there, not absent."""
         image = self.by_sha256[sha256]

@@ -24,7 +24,7 @@ STD = (0.229, 0.224, 0.225)
 
 def train_classifier(job: ClassifierJob, *, on_epoch: OnEpoch) -> None:
     """Train as the job says and fill `job.out`. Raises NothingToTrain."""
-    dataset = read_coco(job.dataset, job.taxonomy)
+    dataset = read_coco(job.dataset, job.taxonomy).live
     tagged = training_images(dataset)
     if not tagged:
         raise NothingToTrain(f"{job.dataset} has no tagged image in the train split; tag some, or check the split")

@@ -29,7 +29,7 @@ _MAX_CACHE_BYTES = 4 * 2**30
 
 def train_detector(job: DetectorJob, *, on_epoch: OnEpoch) -> None:
     """Train as the job says and fill `job.out`. Raises NothingToTrain."""
-    dataset = read_coco(job.dataset, job.taxonomy)
+    dataset = read_coco(job.dataset, job.taxonomy).live
     labels = training_labels(dataset, job.store)
     if not any(len(label["cls"]) for label in labels):
         raise NothingToTrain(

@@ -52,7 +52,7 @@ class ClassifierScores:
 
 def evaluate_bundle(bundle: Bundle, truth: Dataset, store: Path) -> DetectorScores | ClassifierScores:
     """Score what would be served: the bundle's own predictor on every image of `truth`, read from `store`."""
-    predictor = load_predictor(bundle)
+    predictor, truth = load_predictor(bundle), truth.live
     if isinstance(predictor, Classifier):
         return score_classifier(truth, read_and_predict(truth.images, store, predictor.predict_stream))
     predict = partial(predictor.predict_stream, threshold=EVALUATION_THRESHOLD)

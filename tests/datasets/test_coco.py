@@ -125,3 +125,11 @@ def test_the_file_ends_with_a_line_break_and_has_a_line_for_each_record(dataset:
     text = (tmp_path / "annotations.json").read_text()
     assert text.endswith("}\n")
     assert sum(line.startswith("{") for line in text.splitlines()) == 1 + len(dataset.images) + len(dataset.annotations)
+
+
+def test_a_live_dataset_has_no_tombstones_and_what_lies_on_them(taxonomy: Taxonomy) -> None:
+    images = [Image(digit * 64, f"{digit}.jpg", 64, 48, family=digit, deleted=digit == "2") for digit in "12"]
+    dents = [Annotation(image.sha256, 2, (1, 2, 3, 4)) for image in images]
+    dataset = make_dataset(taxonomy, images, dents)
+    assert (dataset.live.images, dataset.live.annotations) == ((images[0],), (dents[0],))
+    assert dataset.live.live is dataset.live
