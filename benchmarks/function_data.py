@@ -52,7 +52,7 @@ def quiet_ultralytics() -> None:
 
 
 def make_detector(*, seed: int, image_size: int = 640) -> Any:
-    """A YOLOv8n of random weights, in torch. Its scores are spread, so that it sees boxes everywhere."""
+    """A YOLOv8n of random weights, in torch, whose scores on photographs of `make_photo` are spread."""
     import torch
     from ultralytics.nn.tasks import DetectionModel
 
@@ -61,7 +61,14 @@ def make_detector(*, seed: int, image_size: int = 640) -> Any:
     for branch in model.model[-1].cv3:
         torch.nn.init.normal_(branch[-1].weight, std=0.0004)
         torch.nn.init.constant_(branch[-1].bias, -3)
-    _normalise(model, torch.rand(2, 3, image_size, image_size))
+    photos = [make_photo(seed=number, width=image_size, height=image_size) for number in (0, 1)]
+    pixels = np.stack([np.asarray(Image.open(BytesIO(photo))) for photo in photos])
+    images = torch.from_numpy(pixels.transpose(0, 3, 1, 2).astype(np.float32) / 255)
+    _normalise(model, images)
+    with torch.no_grad():
+        spread = torch.logit(model(images)[0][:, 4:], eps=1e-6).std()
+        for branch in model.model[-1].cv3:
+            branch[-1].weight /= spread
     return model
 
 

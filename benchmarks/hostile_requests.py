@@ -27,7 +27,7 @@ from benchmarks.swap import make_request
 from training.bundle import publish
 
 MOST_GROWTH = 200_000_000
-THRESHOLD = 0.7
+THRESHOLD = 0.3
 _TIMEOUT_SECONDS = 120
 _WARM_UPS = 8
 

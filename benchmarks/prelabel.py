@@ -100,7 +100,7 @@ def write_bundle_of(folder: Path, photographs: list[Image]) -> None:
         (found.score for found_there in detector.predict_batch(pictures, threshold=0.01) for found in found_there),
         reverse=True,
     )
-    threshold = float(np.round(scores[min(_BOXES * len(pictures), len(scores) - 1)], 4))
+    threshold = min(float(np.round(scores[min(_BOXES * len(pictures), len(scores) - 1)], 4)), 0.9999)
     publish(bundles, MODEL, write_detector(bundles, version="1", seed=0, threshold=threshold))
 
 

