@@ -39,6 +39,12 @@ def prelabel_job(
     repeat(partial(_bring, client, ledger, job_id, frames, predictions, frozenset(sha256s), frozenset(models)))
 
 
+def touched_images(client: Client, ledger: Ledger, job_id: int, frames: Frames) -> set[str]:
+    """The images of a job, by SHA-256, on which a person changed a pre-label. Raises CvatError."""
+    noted = ledger.read_prelabels(job_id)
+    return _changed_by_people(noted, _untouched(read_objects(client, job_id, frames), noted))
+
+
 def _bring(
     client: Client,
     ledger: Ledger,

@@ -236,4 +236,4 @@ def _require_moderate(body: object) -> None:
     """Refuse what Nuclio's limit would have refused, before it is parsed."""
     sent = body.get("image") if isinstance(body, dict) else body
     if isinstance(sent, str | bytes) and len(sent) > MAX_REQUEST_BYTES:
-        raise BadRequest(f"the body has over {len(sent)} bytes, {MAX_REQUEST_BYTES} are the most; send a smaller image")
+        raise BadRequest(f"the body: it has over {len(sent)} bytes, {MAX_REQUEST_BYTES} are the most; send less")

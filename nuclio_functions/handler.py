@@ -20,7 +20,6 @@ from nuclio_functions.metrics import METRICS_PATH, METRICS_TYPE, Served, start_m
 from nuclio_functions.metrics import Request as MeasuredRequest
 from nuclio_functions.published import PublishedModel
 from nuclio_functions.replies import classified, detected
-from nuclio_functions.spec import MAX_REQUEST_BYTES
 from training.bundle_stores import POINTER_SECONDS, BundleStore, open_bundles
 from training.errors import UndecodableImage
 from training.predictors import Classifier, Detector, Letterbox, Pixels, decode_image
@@ -109,7 +108,6 @@ def answer(
 
 
 def _annotate(models: Sequence[PublishedModel], body: object, request: MeasuredRequest) -> Answer:
-    _require_moderate(body)
     asked = parse_request(body)
     predictors = _require_any(models)
     with request.part("decode"):
@@ -119,13 +117,6 @@ def _annotate(models: Sequence[PublishedModel], body: object, request: MeasuredR
     request.predicts(1, *_served(predictors))
     made_by = ", ".join(predictor.bundle.name for predictor in predictors)
     return 200, [reply.model_dump(exclude_none=True) for reply in replies], {MODEL_HEADER: made_by}
-
-
-def _require_moderate(body: object) -> None:
-    """Refuse what function.yaml's limit would have refused, before it is parsed."""
-    sent = body.get("image") if isinstance(body, dict) else body
-    if isinstance(sent, str | bytes) and len(sent) > MAX_REQUEST_BYTES:
-        raise BadRequest(f"the body: it has over {len(sent)} bytes, {MAX_REQUEST_BYTES} are the most; send less")
 
 
 def _require_any(models: Sequence[PublishedModel]) -> Predictors:

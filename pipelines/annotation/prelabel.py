@@ -1,7 +1,7 @@
 """`carloop cvat prelabel`: what published models see, as pre-labels in jobs that nobody has begun."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import click
 
@@ -105,11 +105,11 @@ def _load(
     from nuclio_functions.errors import NoPublishedModel
     from nuclio_functions.handler import open_store
     from pipelines.annotation.thresholds import with_break_even
-    from pipelines.models import MODELS
+    from training.bundle import ModelName
     from training.predictors import load_predictor
 
     store = open_store(bundles)
-    wanted = models or tuple(model.name for model in MODELS)
+    wanted = models or get_args(ModelName)
     digests = {name: store.read_newest(name) for name in wanted}
     if absent := [name for name, digest in digests.items() if digest is None and (models or not any(digests.values()))]:
         raise NoPublishedModel(f"no {' and no '.join(absent)} is published in {bundles}; train and promote one first")

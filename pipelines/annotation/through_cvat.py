@@ -8,7 +8,7 @@ told what each run left.
 import time
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
-from typing import Any
+from typing import Any, get_args
 from urllib.parse import quote
 
 import msgspec
@@ -19,7 +19,7 @@ from cvat.client import address, call
 from cvat.errors import CvatAbsent, CvatRefused
 from cvat.jobs import read_objects
 from cvat.labels import read_labels
-from cvat.prelabel import model_name, prelabel_job
+from cvat.prelabel import model_name, prelabel_job, touched_images
 from cvat.project import require_project
 from cvat.waiting import Waiting, list_waiting
 from datasets.files import digest
@@ -27,15 +27,15 @@ from datasets.ledger import Prelabel
 from pipelines.annotation.desk import Desk
 from pipelines.annotation.frames import Frozen, Identify
 from pipelines.functions.lambdas import LambdaFunction, compare_labels, list_lambdas
+from training.bundle import ModelName
 
 _POLL_SECONDS = 0.1
 _WAIT_SECONDS = 600
 _ENDED = ("finished", "failed")
-DEFAULT_MODELS = ("damage_detector", "cleanliness_classifier")
 
 
 class _Run(Struct):
-    """A run of a function as CVAT tells of it; `progress` is in percent or a share."""
+    """A run of a function as CVAT tells of it."""
 
     id: str
     status: str
@@ -53,7 +53,8 @@ def prelabel_through_cvat(
 ) -> dict[str, Any]:
     """Let CVAT run the functions of these models on a project's new jobs, one job at a time.
 
-    Jobs with images that may not be shown predictions are passed over whole, as CVAT cannot leave out a frame.
+    Jobs with images that may not be shown predictions, or on which a person changed one, are passed over whole, as CVAT
+    cannot leave out a frame.
 
     Raises:
         CvatAbsent: CVAT lists no function of one of the models.
@@ -61,7 +62,7 @@ def prelabel_through_cvat(
     """
     started = time.monotonic()
     project_id = require_project(desk.client, desk.project.cvat.project)
-    functions = _find(desk.client, models or DEFAULT_MODELS)
+    functions = _find(desk.client, models or get_args(ModelName))
     labels = read_labels(desk.client, "project_id", project_id).labels
     unmatched = [f"{f.id}: {problem}" for f in functions for problem in compare_labels(f.labels_v2, labels)]
     key = digest(["via cvat", sorted(f.id for f in functions), threshold])
@@ -71,8 +72,8 @@ def prelabel_through_cvat(
         waiting = list(
             list_waiting(desk.client, desk.ledger, project_id, Identify(desk), frozen=Frozen(desk), task_ids=task_ids)
         )
-        whole = [one for one in waiting if _is_whole(one)]
-        wanted = [one for one in whole if done.get(one.job.id) != key][:limit]
+        free = [one for one in waiting if _may_be_shown_whole(desk, one)]
+        wanted = [one for one in free if done.get(one.job.id) != key][:limit]
         with desk.progress.step(f"pre-annotate {len(wanted)} jobs through CVAT", total=len(wanted)) as step:
             for one in wanted:
                 classes.update(_prelabel(desk, one, functions, threshold))
@@ -81,8 +82,8 @@ def prelabel_through_cvat(
     return {
         "functions": [function.id for function in functions],
         "jobs": len(wanted),
-        "jobs_as_they_are": len(whole) - len(wanted),
-        "jobs_with_barred_frames": len(waiting) - len(whole),
+        "jobs_as_they_are": len(free) - len(wanted),
+        "jobs_with_barred_frames": len(waiting) - len(free),
         "frames": sum(len(one.sha256s) for one in wanted),
         "prelabels": classes.total(),
         "classes": dict(classes.most_common()),
@@ -100,9 +101,10 @@ def _find(client: Client, models: Sequence[str]) -> list[LambdaFunction]:
     return [listed[name] for name in wanted.values()]
 
 
-def _is_whole(one: Waiting) -> bool:
-    shown = [number for number in one.job.frames if number not in one.frames.deleted]
-    return {one.frames.sha256[number] for number in shown} == set(one.sha256s)
+def _may_be_shown_whole(desk: Desk, one: Waiting) -> bool:
+    """Whether every image of a job may be shown predictions, and nobody changed one that it was shown."""
+    shown = {one.frames.sha256[number] for number in one.job.frames if number not in one.frames.deleted}
+    return shown == set(one.sha256s) and not touched_images(desk.client, desk.ledger, one.job.id, one.frames)
 
 
 def _prelabel(desk: Desk, one: Waiting, functions: Sequence[LambdaFunction], threshold: float | None) -> Iterator[str]:

@@ -128,7 +128,7 @@ def test_base64_has_no_line_breaks_as_cvat_sends_none() -> None:
 
 @pytest.mark.parametrize("body", [{"image": "A" * (MAX_REQUEST_BYTES + 4)}, b" " * (MAX_REQUEST_BYTES + 1)])
 def test_more_than_nuclio_would_let_through_is_refused_unread(body: object) -> None:
-    with pytest.raises(BadRequest, match=r"^the body has over \d+ bytes"):
+    with pytest.raises(BadRequest, match=r"^the body: it has over \d+ bytes"):
         parse_request(body)
 
 

@@ -241,6 +241,13 @@ def test_cvat_s_own_runs_double_nothing_and_lost_labels_are_told(
         noted = Ledger(f"sqlite:///{home}/ledger.sqlite", scope=f"{server.url} cars")
         assert sum(len(noted.read_prelabels(job.id)) for job in jobs_of(server, "cars")) == IMAGES
         noted.close()
+        with directly(server) as client:
+            job = client.jobs.retrieve(jobs_of(server, "cars")[0].id)
+            moved = job.get_annotations().shapes[0].to_dict() | {"points": [1.0, 1.0, 9.0, 9.0]}
+            job.update_annotations(models.PatchedLabeledDataRequest(shapes=[models.LabeledShapeRequest(**moved)]))
+        touched = prelabel(home, bundles, *through_cvat, "--fresh")
+        assert (touched["jobs"], touched["jobs_with_barred_frames"]) == (2, 1)
+        assert len(shapes_of(server, "cars")) == IMAGES
         code, out, err = cvat(home, "prelabel", "--bundles", bundles, "--via", "cvat", "--fresh")
         assert (code, out) == (1, "")
         assert "lists no function carloop-cleanliness-classifier" in err
