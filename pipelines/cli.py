@@ -10,8 +10,8 @@ from datasets.files import is_disk_full
 from pipelines.annotation.cli import cvat
 from pipelines.annotation.ledger import ledger_group
 from pipelines.dataset.cli import dataset
-from pipelines.errors import was_interrupted
 from pipelines.functions.cli import function
+from pipelines.interrupts import note_interrupts, was_interrupted
 from pipelines.options import AS_JSON, HOME
 
 FRESH = click.option("--fresh", is_flag=True, help="Begin anew instead of going on with an earlier run.")
@@ -22,7 +22,8 @@ class Plain(click.Group):
 
     def invoke(self, context: click.Context) -> object:
         try:
-            return super().invoke(context)
+            with note_interrupts():
+                return super().invoke(context)
         except (Exception, KeyboardInterrupt) as error:
             if was_interrupted(error):
                 click.echo("carloop: stopped; the same command goes on where it was", err=True)

@@ -21,10 +21,3 @@ class ServiceFailed(Unavailable):
 
 class RunBusy(Unavailable):
     """Another process is working on this run."""
-
-
-def was_interrupted(error: object) -> bool:
-    """Whether Ctrl-C is behind an error: a library that it interrupts may fail with one of its own."""
-    return isinstance(error, KeyboardInterrupt) or (
-        isinstance(error, BaseException) and was_interrupted(error.__context__)
-    )

@@ -8,6 +8,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as RichProgress
 
+from pipelines.interrupts import stop_if_interrupted
+
 Advance = Callable[..., None]
 
 
@@ -19,13 +21,15 @@ class Progress:
 
     @contextmanager
     def step(self, title: str, total: int | None = None) -> Iterator["Step"]:
-        """Show a step while the block runs, and how long it took afterwards."""
+        """Show a step while the block runs, and how long it took afterwards; where a lost Ctrl-C is heeded."""
+        stop_if_interrupted()
         started = time.monotonic()
         if self.console.is_terminal:
             with self._bar() as bar:
                 yield Step(bar, title, total)
         else:
             yield Step(None, title, total)
+        stop_if_interrupted()
         self.say(f"  {title} {time.monotonic() - started:.1f} s")
 
     def say(self, text: str) -> None:

@@ -9,7 +9,7 @@ from prefect.cache_policies import NO_CACHE
 
 from datasets.errors import BadInput
 from pipelines.bench import Bench
-from pipelines.errors import was_interrupted
+from pipelines.interrupts import was_interrupted
 
 P = ParamSpec("P")
 R = TypeVar("R")
