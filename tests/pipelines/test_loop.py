@@ -161,24 +161,34 @@ def test_a_run_that_another_process_holds_is_left_alone(finished, loop_command: 
 
 
 @pytest.mark.timeout(900)
-def test_a_run_killed_twice_ends_like_an_undisturbed_one_with_the_same_command(
+def test_a_run_stopped_and_killed_ends_like_an_undisturbed_one_with_the_same_command(
     finished, loop_command: Callable[..., list[str]], tmp_path: Path
 ) -> None:
-    """Also: two runs of one seed give the same dataset versions, and a killed command leaves no process behind."""
-    for step in ("pre-annotate", "train cleanliness_classifier"):
-        wait_until_gone(kill_after(loop_command(tmp_path), step))
+    """Ctrl-C ends in one sentence. Neither leaves a process behind, and two runs of one seed give the same versions."""
+    said = end_after(loop_command(tmp_path), "scrape", signal.SIGINT, code=130)
+    assert said.splitlines()[-1] == "carloop: stopped; the same command goes on where it was"
+    end_after(loop_command(tmp_path), "pre-annotate", signal.SIGKILL, code=-signal.SIGKILL)
     subprocess.run(loop_command(tmp_path), capture_output=True, check=True, timeout=600)
     assert read_state(only_run(tmp_path)) == read_state(finished.folder)
 
 
-def kill_after(command: list[str], step: str) -> list[psutil.Process]:
-    """SIGKILL the command as soon as it tells that this step is over; returns the processes it had started."""
-    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as process:
+def end_after(command: list[str], step: str, number: signal.Signals, *, code: int) -> str:
+    """Signal the command as soon as it tells that this step is over; returns what it said after that."""
+    with subprocess.Popen(
+        command,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background jobs ignore it
+    ) as process:
         assert process.stderr is not None
         assert any(step in line for line in process.stderr), f"{step!r} was never told"
         children = psutil.Process(process.pid).children(recursive=True)
-        process.send_signal(signal.SIGKILL)
-    return children
+        process.send_signal(number)
+        said = process.stderr.read()
+    assert process.returncode == code
+    wait_until_gone(children)
+    return said
 
 
 def wait_until_gone(processes: Iterable[psutil.Process], seconds: float = 20) -> None:
@@ -186,23 +196,3 @@ def wait_until_gone(processes: Iterable[psutil.Process], seconds: float = 20) ->
     while alive := [one for one in processes if one.is_running() and one.status() != psutil.STATUS_ZOMBIE]:
         assert time.monotonic() < deadline, f"still running: {[one.cmdline() for one in alive]}"
         time.sleep(0.05)
-
-
-def test_ctrl_c_ends_with_one_sentence_and_no_process_left(
-    loop_command: Callable[..., list[str]], tmp_path: Path
-) -> None:
-    with subprocess.Popen(
-        loop_command(tmp_path),
-        stderr=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background jobs ignore it
-    ) as process:
-        assert process.stderr is not None
-        assert any("scrape" in line for line in process.stderr)
-        children = psutil.Process(process.pid).children(recursive=True)
-        process.send_signal(signal.SIGINT)
-        said = process.stderr.read()
-    assert process.returncode == 130
-    assert said.splitlines()[-1] == "carloop: stopped; the same command goes on where it was"
-    wait_until_gone(children)
