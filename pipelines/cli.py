@@ -120,12 +120,13 @@ def loop_run(project_path: Path, truth: Path, rounds: int, budget: int, home: Pa
 
 @main.command()
 @HOME
+@click.option("--only", multiple=True, help="Try this part alone, by its name in the table; may be repeated.")
 @AS_JSON
-def doctor(home: Path, as_json: bool) -> None:
+def doctor(home: Path, only: tuple[str, ...], as_json: bool) -> None:
     """Tell what works on this machine, and how to mend what doesn't; exit code 1 if something needed doesn't."""
     from pipelines.doctor import report_health
 
-    sys.exit(0 if report_health(home, as_json=as_json) else 1)
+    sys.exit(0 if report_health(home, only=only, as_json=as_json) else 1)
 
 
 main.add_command(dataset)

@@ -4,7 +4,7 @@ import os
 import platform
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,6 +17,7 @@ from rich.table import Table
 
 from cvat.embedded.settings import PASSWORD_VARIABLE, USER_VARIABLE
 from cvat.settings import CVAT_VARIABLE
+from datasets.errors import BadInput
 from datasets.files import free_bytes
 from pipelines.project import Project
 from pipelines.runs import Run, make_run
@@ -26,6 +27,10 @@ NUCLIO_VARIABLE = "CARLOOP_NUCLIO_URL"
 _MIN_FREE_GIBIBYTES = 5
 _MIN_MEMORY_GIBIBYTES = 4
 _TIMEOUT_SECONDS = 10
+
+
+Part = tuple[str, Callable[[], str], str]
+"""A part's name, how it is tried, and what to do if it fails."""
 
 
 @dataclass(frozen=True)
@@ -38,11 +43,15 @@ class Check:
     remedy: str = ""
 
 
-def report_health(home: Path, *, as_json: bool) -> bool:
-    """Try every part, print what was found, and say whether all works."""
+def report_health(home: Path, *, only: Collection[str] = (), as_json: bool) -> bool:
+    """Try every part, or those in `only`, print what was found, and say whether all works.
+
+    Raises:
+        BadInput: there is no part of a name in `only`.
+    """
     console = Console(stderr=True)
     checks = []
-    for name, check, remedy in _checks(home):
+    for name, check, remedy in _chosen(list(_checks(home)), only):
         with console.status(f"trying {name}"):
             checks.append(_try(name, check, remedy))
     if as_json:
@@ -53,7 +62,14 @@ def report_health(home: Path, *, as_json: bool) -> bool:
     return all(check.works for check in checks)
 
 
-def _checks(home: Path) -> Iterator[tuple[str, Callable[[], str], str]]:
+def _chosen(parts: Sequence[Part], only: Collection[str]) -> list[Part]:
+    names = [name for name, _, _ in parts]
+    if unknown := sorted(set(only) - set(names)):
+        raise BadInput(f"there is no part {unknown[0]!r} to try; there are {', '.join(names)}")
+    return [part for part in parts if not only or part[0] in only]
+
+
+def _checks(home: Path) -> Iterator[Part]:
     yield "Python", _python, "install Python 3.11 or newer, then remove .venv and run make demo again"
     yield "disk", lambda: _disk(home), f"free at least {_MIN_FREE_GIBIBYTES} GiB, or set CARLOOP_HOME to another disk"
     yield "memory", _memory, "close other programs; the demo needs about 4 GiB"

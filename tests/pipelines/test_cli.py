@@ -152,9 +152,16 @@ def test_a_full_disk_is_told_whatever_failed_because_of_it(tmp_path: Path) -> No
 
 def test_no_mongodb_is_told_with_a_remedy(carloop: Carloop, tmp_path: Path) -> None:
     away = {"FIFTYONE_DATABASE_URI": "mongodb://127.0.0.1:9/?serverSelectionTimeoutMS=200"}
-    done = carloop("doctor", "--json", "--home", tmp_path / "home", **away)
-    checks = {check["name"]: check for check in json.loads(done.stdout)}
+    only = ["--only", "torch", "--only", "FiftyOne"]
+    done = carloop("doctor", "--json", "--home", tmp_path / "home", *only, **away)
+    torch, fiftyone = json.loads(done.stdout)
     assert done.returncode == 1
-    assert not checks["FiftyOne"]["works"]
-    assert "FIFTYONE_DATABASE_URI" in checks["FiftyOne"]["remedy"]
-    assert checks["torch"]["works"]
+    assert not fiftyone["works"]
+    assert "FIFTYONE_DATABASE_URI" in fiftyone["remedy"]
+    assert torch["works"]
+
+
+def test_a_part_that_the_doctor_does_not_know_is_told(tmp_path: Path) -> None:
+    done = CliRunner().invoke(main, ["doctor", "--only", "heart", "--home", str(tmp_path)])
+    assert done.exit_code == 1
+    assert "no part 'heart'" in done.stderr
