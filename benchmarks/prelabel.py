@@ -69,7 +69,7 @@ def main(images: int, repeat: int, seed: int, as_json: bool) -> None:
         "peers": {peer: summary(found) for peer, found in runs.items()},
         "of_raw": ratio(runs["raw OpenVINO"], runs["carloop"]),
         "times_stock": ratio(runs["stock"], runs["carloop"]),
-        "milliseconds": where["milliseconds"],
+        "milliseconds": where["milliseconds"] | upload_milliseconds(runs["carloop"]),
         "targets": TARGETS,
     }
     if as_json:
@@ -121,9 +121,10 @@ def measure(server: Server, folder: Path, photographs: list[Image], peer: str) -
         task_id = push_task(client, project_id, photographs, store, title="cars", subset="train", settings=settings)
         before = server.cpu_seconds
         found = run_child("benchmarks.prelabel_peer", [peer, str(folder), str(task_id)])
+        spent = server.cpu_seconds - before
         written = len(client.tasks.retrieve(task_id).get_annotations().shapes)
         client.projects.remove_by_ids([project_id])
-    return {**found, "server_cpu_seconds": server.cpu_seconds - before, "boxes": written}
+    return {**found, "server_cpu_seconds": spent, "boxes": written}
 
 
 def summary(runs: list[Figures]) -> Figures:
@@ -135,6 +136,14 @@ def summary(runs: list[Figures]) -> Figures:
         "greatest": max(rates),
         "cpu_seconds": median(run["cpu_seconds"] for run in runs),
         "boxes": runs[0]["boxes"],
+    }
+
+
+def upload_milliseconds(runs: list[Figures]) -> dict[str, float]:
+    """A frame's part in writing to CVAT, by process."""
+    return {
+        "upload, client": median(run["upload_milliseconds"] for run in runs),
+        "upload, server": median(1000 * run["server_cpu_seconds"] / run["frames"] for run in runs),
     }
 
 
