@@ -1,6 +1,7 @@
 """`ingest`: scrape ─► merge ─► select ─► push ─► pre-annotate. What it leaves is ready for people in CVAT."""
 
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -16,7 +17,7 @@ from cvat.push import push_task
 from cvat.waiting import list_waiting
 from datasets.coco import Image, make_dataset
 from datasets.merge import merge
-from datasets.selection import select
+from datasets.selecting.families import select
 from datasets.versions import read_version, write_version
 from pipelines.annotation.prelabelling import Prelabeller
 from pipelines.annotation.pushing import WAIT_SECONDS, PushChoice, make_content
@@ -25,8 +26,10 @@ from pipelines.models import MODELS
 from pipelines.results import TEST, TRAIN, RoundResult
 from pipelines.tasks import step
 from scrapers.errors import ScrapeError
-from scrapers.fetch import Fetcher
-from scrapers.scrape import fetch_site
+from scrapers.fetching import Fetcher
+from scrapers.keeping import Places, Rules, open_keeper
+from scrapers.scrape import Visit
+from scrapers.settings import LicencePolicy
 from training.bundle import read_bundle
 from training.predictors import load_predictor
 
@@ -54,21 +57,30 @@ def ingest(bench: Bench, *, number: int, previous: RoundResult | None, budget: i
 @step("scrape", retries=2)
 def scrape(bench: Bench) -> None:
     """New photographs into the store, each with where it came from."""
-    settings = bench.run.project.fetch
-    allowed = (*settings.allow_private, bench.site.address)
-    fetcher = Fetcher(settings.model_copy(update={"allow_private": allowed}))
-    with bench.progress.step("scrape", total=bench.site.listings) as progress:
-        report = fetch_site(
-            bench.site.recipe,
+    project = bench.run.project
+    settings = project.fetch.model_copy(update={"allow_private": (*project.fetch.allow_private, bench.site.address)})
+    places = Places(bench.catalog, bench.store, bench.store)
+    policy = LicencePolicy(allowed=("*",), refused=())  # whoever gives ground truth may use it
+    with (
+        bench.progress.step("scrape", total=bench.site.listings) as progress,
+        closing(Fetcher(settings)) as fetcher,
+        open_keeper(places, Rules(policy), now=lambda: datetime.now(UTC)) as keeper,
+    ):
+        report = Visit(
+            source=bench.site.recipe,
+            folder=bench.run.folder / "archives",
+            fetch=settings,
             fetcher=fetcher,
-            store=bench.store,
+            keeper=keeper,
+            policy=policy,
             catalog=bench.catalog,
-            now=lambda: datetime.now(UTC),
-            on_listing=progress.advance,
-        )
+            max_tries=project.scrape.max_tries,
+            spool=bench.run.folder / "spool",
+            on_page=progress.advance,
+        ).run(limit=None)
     missing = {image.sha256 for image in bench.truth.images} - set(bench.images())
     if missing:
-        why = next((refusal.reason for refusal in report.refused), "the site did not show them")
+        why = next((trouble.reason for trouble in report.troubles), "the site did not show them")
         raise ScrapeError(
             f"{len(missing)} of {len(bench.truth.images)} photographs were not taken: {why}; run it again"
         )

@@ -15,7 +15,7 @@ from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
 from datasets.importing import TruthImage
-from scrapers.settings import ListingRecipe
+from scrapers.sources.settings import ListingRecipe
 
 _PER_PAGE = 50
 _ROBOTS = "User-agent: *\nDisallow: /private/\n"
@@ -40,7 +40,8 @@ def publish(images: Sequence[TruthImage]) -> Iterator[Site]:
     thread.start()
     address = f"127.0.0.1:{server.server_port}"
     recipe = ListingRecipe(
-        start_url=f"http://{address}/?page=1",
+        name="truth",
+        start_urls=(f"http://{address}/?page=1",),
         listing="ul.listings a",
         next_page="a[rel=next]",
         image="figure img",

@@ -1,118 +1,252 @@
-"""The catalogue: every image in the store with its provenance, and the fate of every address that was asked for."""
+"""The catalogue: every image with its provenance, and the fate of every address that was asked for."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any, Literal
 
-from sqlalchemy import ForeignKey, Integer, String, select
-from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
+import msgspec
+from sqlalchemy import Connection, case, func, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 
 from datasets.coco import Image, Provenance
-from datasets.database import open_database
+from datasets.errors import BadInput
+from scrapers.catalog_tables import ADDRESSES, HANDED_OVER, IMAGES, OBSERVATIONS, open_catalog
+from scrapers.found import FoundImage, Refusal
+
+State = Literal["kept", "quarantined", "dropped", "rejected"]
+Fate = Literal["stored", "duplicate", "quarantined", "dropped", "refused", "unlicensed", "disallowed", "failed"]
+_FINAL = ("stored", "duplicate", "quarantined", "dropped", "refused")
+_AT_ONCE = 2_000
+_JSON = msgspec.json.Encoder(enc_hook=str)
 
 
-class _Base(DeclarativeBase):
-    pass
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """An image and where it came from; None is what nobody said.
+
+    `source` and `recipe` are the name and version of the source that found it. Only images that are `kept` lie in the
+    store; those that wait, or were dropped, lie aside, and of those that a person rejected only this record is left.
+    """
+
+    sha256: str
+    file_name: str
+    width: int
+    height: int
+    family: str
+    page_url: str | None = None
+    url: str | None = None
+    author: str | None = None
+    license: str | None = None
+    license_url: str | None = None
+    attribution: str | None = None
+    title: str | None = None
+    price: str | None = None
+    listing_id: str | None = None
+    retrieved_at: str | None = None
+    etag: str | None = None
+    last_modified: str | None = None
+    robots: str | None = None
+    source: str | None = None
+    recipe: str | None = None
+    state: State = "kept"
+    reason: str | None = None
+    score: float | None = None
+    fingerprint: str | None = None
+    derived_from: str | None = None
+
+    @property
+    def image(self) -> Image:
+        """As it stands in a dataset."""
+        source = Provenance(self.page_url, self.url, self.author, self.license, self.retrieved_at, self.robots)
+        return Image(
+            sha256=self.sha256,
+            file_name=self.file_name,
+            width=self.width,
+            height=self.height,
+            family=self.family,
+            source=source,
+            derived_from=self.derived_from,
+        )
 
 
-class _Image(_Base):
-    __tablename__ = "images"
-
-    sha256: Mapped[str] = mapped_column(String(64), primary_key=True)
-    file_name: Mapped[str] = mapped_column(String(255))
-    width: Mapped[int] = mapped_column(Integer)
-    height: Mapped[int] = mapped_column(Integer)
-    family: Mapped[str] = mapped_column(String(255), index=True)
-    page_url: Mapped[str | None] = mapped_column(String)
-    url: Mapped[str | None] = mapped_column(String)
-    author: Mapped[str | None] = mapped_column(String)
-    license: Mapped[str | None] = mapped_column(String)
-    retrieved_at: Mapped[str | None] = mapped_column(String)
-    robots: Mapped[str | None] = mapped_column(String)
+_NAMES = tuple(field.name for field in fields(Record))
 
 
-class _Address(_Base):
-    __tablename__ = "addresses"
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """What became of one address: a record where it gave an image, else why it did not."""
 
-    url: Mapped[str] = mapped_column(String, primary_key=True)
-    sha256: Mapped[str | None] = mapped_column(ForeignKey("images.sha256"))
-    refused: Mapped[str | None] = mapped_column(String)
+    url: str
+    fate: Fate
+    source: str | None = None
+    reason: str | None = None
+    record: Record | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
-    """An address that gave no image, and why."""
+class Known:
+    """What is known of an address: its fate, and how many runs have asked for it."""
 
-    url: str
-    reason: str
+    fate: Fate
+    tries: int
+
+    def is_settled(self, max_tries: int) -> bool:
+        """Whether it is not to be asked for again."""
+        return self.fate in _FINAL or (self.fate == "failed" and self.tries >= max_tries)
 
 
 class Catalog:
     """The catalogue behind one SQLAlchemy URL. An image keeps the provenance it was first found with."""
 
     def __init__(self, url: str) -> None:
-        self._engine = open_database(url, _Base.metadata)
+        self._engine = open_catalog(url)
+        dialect = self._engine.dialect.name
+        if dialect not in ("sqlite", "postgresql"):
+            raise BadInput(f"{url} is a {dialect} database; a catalogue is kept in SQLite or PostgreSQL")
+        self._insert: Any = sqlite.insert if dialect == "sqlite" else postgresql.insert
 
-    def known(self, urls: Iterable[str]) -> set[str]:
+    def known(self, urls: Collection[str]) -> dict[str, Known]:
         """Those of the addresses that were asked for before."""
-        with Session(self._engine) as session:
-            return set(session.scalars(select(_Address.url).where(_Address.url.in_(list(urls)))))
+        fate = case((ADDRESSES.c.fate.is_not(None), ADDRESSES.c.fate), (ADDRESSES.c.sha256.is_not(None), "stored"))
+        columns = (ADDRESSES.c.url, func.coalesce(fate, "refused"), ADDRESSES.c.tries)
+        with self._engine.connect() as connection:
+            return {
+                url: Known(fate, tries)
+                for some in _parts(list(urls))
+                for url, fate, tries in connection.execute(select(*columns).where(ADDRESSES.c.url.in_(some)))
+            }
 
-    def add_image(self, image: Image) -> None:
-        """Note an image that is in the store; one met again keeps its first provenance."""
-        source = image.source
-        with Session(self._engine) as session, session.begin():
-            if session.get(_Image, image.sha256) is None:
-                session.add(
-                    _Image(
-                        sha256=image.sha256,
-                        file_name=image.file_name,
-                        width=image.width,
-                        height=image.height,
-                        family=image.family,
-                        page_url=source.page_url,
-                        url=source.url,
-                        author=source.author,
-                        license=source.license,
-                        retrieved_at=source.retrieved_at,
-                        robots=source.robots,
-                    )
+    def note(self, entries: Sequence[Entry]) -> list[Entry]:
+        """Keep what became of addresses, all of it or nothing; returns it as it was kept.
+
+        An image that is known already, from another address, keeps its record, and its new address becomes a duplicate.
+        """
+        records = [_row(entry.record) for entry in entries if entry.record]
+        with self._engine.begin() as connection:
+            if records:
+                connection.execute(self._insert(IMAGES).on_conflict_do_nothing(), records)
+            first = self._first_urls(connection, [str(record["sha256"]) for record in records])
+            kept = [_as_kept(entry, first) for entry in entries]
+            if kept:
+                insert = self._insert(ADDRESSES)
+                changed = {name: insert.excluded[name] for name in ("sha256", "refused", "fate", "source")}
+                again = insert.on_conflict_do_update(
+                    index_elements=["url"], set_={**changed, "tries": ADDRESSES.c.tries + 1}
                 )
-                session.flush()
-            session.merge(_Address(url=source.url, sha256=image.sha256))
+                connection.execute(again, [_address(entry) for entry in kept])
+        return kept
 
-    def add_refusal(self, refusal: Refusal) -> None:
-        """Note an address that answered, but with nothing to keep."""
-        with Session(self._engine) as session, session.begin():
-            session.merge(_Address(url=refusal.url, refused=refusal.reason))
+    def _first_urls(self, connection: Connection, sha256s: Sequence[str]) -> dict[str, str | None]:
+        return {
+            sha256: url
+            for some in _parts(sha256s)
+            for sha256, url in connection.execute(
+                select(IMAGES.c.sha256, IMAGES.c.url).where(IMAGES.c.sha256.in_(some))
+            )
+        }
 
     def images(self) -> list[Image]:
-        """All images, by SHA-256."""
-        with Session(self._engine) as session:
-            return [_image(row) for row in session.scalars(select(_Image).order_by(_Image.sha256))]
+        """All images that are kept, by SHA-256."""
+        return [record.image for record in self.records("kept")]
+
+    def records(self, state: State | None = None, *, source: str | None = None) -> list[Record]:
+        """The records, by SHA-256, of one state and source or of all."""
+        query = select(*(IMAGES.c[name] for name in _NAMES)).order_by(IMAGES.c.sha256)
+        query = query.where(IMAGES.c.state == state) if state else query
+        query = query.where(IMAGES.c.source == source) if source else query
+        with self._engine.connect() as connection:
+            return [Record(**row._asdict()) for row in connection.execute(query)]
+
+    def move(self, sha256s: Collection[str], *, state: State, reason: str | None) -> None:
+        """Put images into another state, as a person decided."""
+        with self._engine.begin() as connection:
+            for some in _parts(list(sha256s)):
+                change = update(IMAGES).where(IMAGES.c.sha256.in_(some))
+                connection.execute(change.values(state=state, reason=reason))
 
     def refusals(self) -> list[Refusal]:
-        """All addresses that gave no image."""
-        query = select(_Address.url, _Address.refused).where(_Address.refused.is_not(None)).order_by(_Address.url)
-        with Session(self._engine) as session:
-            return [Refusal(url, reason or "") for url, reason in session.execute(query)]
+        """All addresses that gave no image, and why."""
+        query = select(ADDRESSES.c.url, ADDRESSES.c.refused).where(ADDRESSES.c.refused.is_not(None))
+        with self._engine.connect() as connection:
+            return [Refusal(url, reason) for url, reason in connection.execute(query.order_by(ADDRESSES.c.url))]
+
+    def fates(self) -> dict[str, dict[str, int]]:
+        """How many addresses have which fate, by source."""
+        query = select(ADDRESSES.c.source, ADDRESSES.c.fate, func.count()).group_by(
+            ADDRESSES.c.source, ADDRESSES.c.fate
+        )
+        counts: dict[str, dict[str, int]] = {}
+        with self._engine.connect() as connection:
+            for source, fate, number in connection.execute(query.order_by(ADDRESSES.c.source, ADDRESSES.c.fate)):
+                counts.setdefault(source or "unnamed", {})[fate or "stored"] = number
+        return counts
+
+    def unsaid(self) -> tuple[int, Counter[str]]:
+        """How many images are kept, and of how many of them each part of the provenance is unknown, in one query."""
+        absent = [func.count().filter(IMAGES.c[name].is_(None)).label(name) for name in _NAMES]
+        with self._engine.connect() as connection:
+            row = connection.execute(
+                select(func.count().label("number"), *absent).where(IMAGES.c.state == "kept")
+            ).one()
+        return row.number, Counter({name: getattr(row, name) for name in _NAMES})
+
+    def hand_over(self, source: str, images: Iterable[FoundImage]) -> None:
+        """Leave images to another worker, whose hosts they are on."""
+        rows = [{"url": image.url, "source": source, "told": _JSON.encode(image).decode()} for image in images]
+        if rows:
+            with self._engine.begin() as connection:
+                connection.execute(self._insert(HANDED_OVER).on_conflict_do_nothing(), rows)
+
+    def handed_over(self, source: str) -> list[FoundImage]:
+        """The images of a source that were left to other workers, until nothing more is to be asked for them."""
+        settled = select(ADDRESSES.c.url).where(ADDRESSES.c.fate.in_(_FINAL))
+        query = select(HANDED_OVER.c.told).where(HANDED_OVER.c.source == source, HANDED_OVER.c.url.not_in(settled))
+        with self._engine.connect() as connection:
+            return [msgspec.json.decode(told, type=FoundImage) for told in connection.scalars(query)]
+
+    def unusable(self) -> set[str]:
+        """Those images that are not kept: they wait, were dropped, or were rejected."""
+        with self._engine.connect() as connection:
+            return set(connection.scalars(select(IMAGES.c.sha256).where(IMAGES.c.state != "kept")))
+
+    def fingerprints(self) -> dict[str, str]:
+        """The fingerprints of the images that are kept, by SHA-256."""
+        query = select(IMAGES.c.sha256, IMAGES.c.fingerprint)
+        with self._engine.connect() as connection:
+            found = connection.execute(query.where(IMAGES.c.fingerprint.is_not(None), IMAGES.c.state == "kept"))
+            return {sha256: fingerprint for sha256, fingerprint in found}
+
+    def observe(self, source: str, recipe: str, told: str) -> None:
+        """Note what a visit to a source showed, as JSON."""
+        with self._engine.begin() as connection:
+            connection.execute(OBSERVATIONS.insert().values(source=source, recipe=recipe, told=told))
+
+    def last_observation(self, source: str) -> str | None:
+        """What the last visit to a source showed."""
+        query = select(OBSERVATIONS.c.told).where(OBSERVATIONS.c.source == source).order_by(OBSERVATIONS.c.id.desc())
+        with self._engine.connect() as connection:
+            return connection.scalar(query.limit(1))
 
     def close(self) -> None:
         self._engine.dispose()
 
 
-def _image(row: _Image) -> Image:
-    return Image(
-        sha256=row.sha256,
-        file_name=row.file_name,
-        width=row.width,
-        height=row.height,
-        family=row.family,
-        source=Provenance(
-            page_url=row.page_url,
-            url=row.url,
-            author=row.author,
-            license=row.license,
-            retrieved_at=row.retrieved_at,
-            robots=row.robots,
-        ),
-    )
+def _row(record: Record) -> dict[str, object]:
+    return {name: getattr(record, name) for name in _NAMES}  # asdict copies each value, at ten times the cost
+
+
+def _as_kept(entry: Entry, first: Mapping[str, str | None]) -> Entry:
+    if entry.record is None or first[entry.record.sha256] == entry.url:
+        return entry
+    return replace(entry, fate="duplicate")
+
+
+def _address(entry: Entry) -> dict[str, str | None]:
+    sha256 = entry.record.sha256 if entry.record else None
+    reason = entry.reason if entry.record is None else None
+    return {"url": entry.url, "sha256": sha256, "refused": reason, "fate": entry.fate, "source": entry.source}
+
+
+def _parts(values: Sequence[str]) -> Iterator[Sequence[str]]:
+    return (values[start : start + _AT_ONCE] for start in range(0, len(values), _AT_ONCE))

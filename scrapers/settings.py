@@ -1,32 +1,93 @@
-"""The scraping part of the project file: how to fetch, and one recipe per listing site."""
+"""The scraping parts of the project file: how to fetch, from where, under which licences, and what is worth keeping."""
 
-from pydantic import Field
+from pathlib import Path
+from typing import Self
+
+from pydantic import Field, model_validator
 
 from datasets.taxonomy import Settings
+from scrapers.sources.settings import Source
+
+
+class HostSettings(Settings):
+    """What one host allows: requests at once, and in a second (None: as fast as it answers)."""
+
+    at_once: int = Field(default=4, ge=1)
+    per_second: float | None = Field(default=None, gt=0)
 
 
 class FetchSettings(Settings):
-    """Manners and limits of the client. `allow_private` names, as `host:port`, what may be on a private network."""
+    """Manners and limits of the client.
+
+    `allow_private` names, as `host:port`, what may be on a private network; `ports` are allowed beside 80 and 443.
+    `public` holds for every public host and `private` for those of `allow_private`, unless `hosts` names them, as
+    `host:port` too. `timeout_s` is for each silence, `total_timeout_s` for a whole answer; a host that asks for longer
+    pauses than `max_wait_s` is left alone.
+    """
 
     user_agent: str = "carloop/0.1 (+https://example.invalid/carloop; contact: set fetch: user_agent)"
     timeout_s: float = Field(default=20.0, gt=0)
+    total_timeout_s: float = Field(default=120.0, gt=0)
+    max_wait_s: float = Field(default=120.0, ge=0)
     max_image_bytes: int = Field(default=30_000_000, gt=0)
+    max_image_pixels: int = Field(default=80_000_000, gt=0)
+    max_page_bytes: int = Field(default=10_000_000, gt=0)
     attempts: int = Field(default=3, ge=1)
+    at_once: int = Field(default=64, ge=1, description="connections to all hosts together")
+    apart: bool = Field(default=False, description="the network in a process of its own: for many thousands of images")
+    public: HostSettings = HostSettings(per_second=10.0)
+    private: HostSettings = HostSettings(at_once=16)
+    hosts: dict[str, HostSettings] = Field(default_factory=dict)
+    ports: tuple[int, ...] = ()
     allow_private: tuple[str, ...] = ()
 
 
-class ListingRecipe(Settings):
-    """Where a listing site has what Carloop keeps; selectors are CSS.
+class LicencePolicy(Settings):
+    """Which licences may be used: shell patterns over their names (`licences.py`), `refused` being the stronger.
 
-    `listing` finds links to listings on an index page, `next_page` the link to the next one. On a listing's page
-    `image` finds the photographs, and `family`, `license` and `author` what is said about all of them (the element's
-    `content` or `href`, or else its text).
+    What is in neither, or not stated at all, waits in quarantine until a person has decided. `allowed: ["*"]` lets in
+    what states nothing too.
     """
 
-    start_url: str
-    listing: str
-    next_page: str = "a[rel=next]"
-    image: str = "img"
-    family: str | None = None
-    license: str | None = None
-    author: str | None = None
+    allowed: tuple[str, ...] = (
+        "CC0-1.0",
+        "CC-PDM-1.0",
+        "public-domain",
+        "CC-BY",
+        "CC-BY-[0-9]*",
+        "CC-BY-SA",
+        "CC-BY-SA-[0-9]*",
+    )
+    refused: tuple[str, ...] = ("all-rights-reserved", "CC-BY-NC*", "CC-BY-ND*")
+
+
+class RelevanceSettings(Settings):
+    """What is too unlike a photograph of a car to be worth keeping; sizes in pixels of the upright image.
+
+    `max_aspect` is the long side over the short one. Photographs whose hashes of 64 bits differ in fewer than
+    `same_below` bits are the same one; 0 compares none. `min_score`, in [0, 1], is of the model in the folder `bundle`,
+    for its classes `classes`, or all of them.
+    """
+
+    min_side: int = Field(default=200, ge=1)
+    max_aspect: float = Field(default=4.0, ge=1)
+    same_below: int = Field(default=3, ge=0, le=64)
+    min_score: float | None = Field(default=None, ge=0, le=1)
+    bundle: Path | None = None
+    classes: tuple[str, ...] = ()
+
+
+class ScrapeSettings(Settings):
+    """Where images come from, and which of them may be kept."""
+
+    sources: tuple[Source, ...] = ()
+    licences: LicencePolicy = LicencePolicy()
+    relevance: RelevanceSettings = RelevanceSettings()
+    max_tries: int = Field(default=5, ge=1, description="runs that ask for an address that fails")
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> Self:
+        names = [source.name for source in self.sources]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"sources: two are called {twice[0]!r}; give each a name of its own")
+        return self

@@ -7,14 +7,21 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image as PillowImage
 
-from scrapers.fetch import Fetcher
-from scrapers.settings import FetchSettings
+from datasets.store import ImageStore
+from scrapers.catalog import Catalog
+from scrapers.fetching import Fetcher
+from scrapers.keeping import Places, Rules, open_keeper
+from scrapers.scrape import ScrapeReport, Visit
+from scrapers.settings import FetchSettings, LicencePolicy
+from scrapers.sources.settings import Source
 
 
 @dataclass(frozen=True)
@@ -41,6 +48,8 @@ class Site:
     address: str
     answers: dict[str, list[Answer]] = field(default_factory=lambda: defaultdict(list))
     requests: list[tuple[str, float, str]] = field(default_factory=list)
+    headers: list[dict[str, str]] = field(default_factory=list)
+    answered_by: Callable[[str], Answer | None] = lambda path: None
 
     def url(self, path: str) -> str:
         return f"http://{self.address}{path}"
@@ -54,6 +63,8 @@ class Site:
         return [path for path, _, _ in self.requests if path.startswith(prefix) and path != "/robots.txt"]
 
     def next_answer(self, path: str) -> Answer | None:
+        if (answer := self.answered_by(path)) is not None:
+            return answer
         times = sum(path == asked for asked, _, _ in self.requests)
         return self.answers[path][min(times, len(self.answers[path])) - 1] if self.answers.get(path) else None
 
@@ -65,6 +76,7 @@ def _handler(site: Site) -> type[BaseHTTPRequestHandler]:
 
         def do_GET(self) -> None:
             site.requests.append((self.path, time.monotonic(), self.headers["User-Agent"]))
+            site.headers.append(dict(self.headers))
             answer = site.next_answer(self.path) or Answer(b"not here", status=404)
             if answer.hangs_up:
                 self.close_connection = True
@@ -122,6 +134,36 @@ def make_fetcher(site: Site) -> Callable[..., Fetcher]:
 @pytest.fixture
 def fetcher(make_fetcher: Callable[..., Fetcher]) -> Fetcher:
     return make_fetcher()
+
+
+@pytest.fixture
+def places(tmp_path: Path) -> Iterator[Places]:
+    catalog = Catalog(f"sqlite:///{tmp_path}/catalog.sqlite")
+    yield Places(catalog, ImageStore(tmp_path / "store"), ImageStore(tmp_path / "aside"))
+    catalog.close()
+
+
+@pytest.fixture
+def visit(site: Site, places: Places, tmp_path: Path) -> Callable[..., ScrapeReport]:
+    """One visit to a source, which may visit `site`, with a new client each time."""
+
+    def run(source: Source, *, limit: int | None = None, dry: bool = False, **rules: Any) -> ScrapeReport:
+        fetch = FetchSettings(attempts=1, timeout_s=5, allow_private=(site.address,))
+        rules.setdefault("policy", LicencePolicy())
+        with open_keeper(places, Rules(**rules), now=lambda: datetime(2026, 5, 1, 12, tzinfo=UTC)) as keeper:
+            visit = Visit(
+                source=source,
+                folder=tmp_path / "archives",
+                fetch=fetch,
+                fetcher=Fetcher(fetch),
+                keeper=keeper,
+                catalog=places.catalog,
+                policy=rules["policy"],
+                max_tries=2,
+            )
+            return visit.look(limit=limit) if dry else visit.run(limit=limit)
+
+    return run
 
 
 @pytest.fixture(scope="session")

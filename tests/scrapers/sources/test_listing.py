@@ -1,12 +1,15 @@
 """Listing pages, read by recipe."""
 
 import pytest
+from bs4 import BeautifulSoup
 
-from scrapers.listing import FoundImage, read_listing
-from scrapers.settings import ListingRecipe
+from scrapers.found import FoundImage
+from scrapers.sources.listing import read_page
+from scrapers.sources.settings import ListingRecipe
 
 RECIPE = ListingRecipe(
-    start_url="https://cars.example/",
+    name="cars",
+    start_urls=("https://cars.example/",),
     listing="a.car",
     image="figure img",
     family="meta[name=car]",
@@ -16,8 +19,12 @@ RECIPE = ListingRecipe(
 PAGE = "https://cars.example/listing/7?lang=de"
 
 
-def urls(html: str) -> list[str]:
-    return [image.url for image in read_listing(PAGE, html, RECIPE)]
+def read(html: str, *, page_url: str = PAGE, **changes: str) -> list[FoundImage]:
+    return read_page(page_url, BeautifulSoup(html, "html.parser"), RECIPE.model_copy(update=changes))
+
+
+def urls(html: str, **changes: str) -> list[str]:
+    return [image.url for image in read(html, **changes)]
 
 
 def test_a_photograph_comes_with_all_that_its_page_says() -> None:
@@ -26,19 +33,20 @@ def test_a_photograph_comes_with_all_that_its_page_says() -> None:
     <a rel="license" href="https://creativecommons.org/licenses/by/4.0/">CC BY</a>
     <figure><img src="/photos/1.jpg"></figure>
     """
-    assert read_listing(PAGE, html, RECIPE) == [
+    assert read(html) == [
         FoundImage(
             url="https://cars.example/photos/1.jpg",
             page_url=PAGE,
             family="VIN 17",
             license="https://creativecommons.org/licenses/by/4.0/",
+            license_url="https://creativecommons.org/licenses/by/4.0/",
             author="Frau Müller",
         )
     ]
 
 
 def test_what_a_page_does_not_say_is_unknown() -> None:
-    (image,) = read_listing(PAGE, '<figure><img src="1.jpg"></figure>', RECIPE)
+    (image,) = read('<figure><img src="1.jpg"></figure>')
     assert (image.license, image.author) == (None, None)
 
 
@@ -51,7 +59,7 @@ def test_what_a_page_does_not_say_is_unknown() -> None:
     ],
 )
 def test_a_car_without_a_name_is_named_by_its_address(page_url: str, family: str) -> None:
-    (image,) = read_listing(page_url, '<figure><img src="1.jpg"></figure>', RECIPE)
+    (image,) = read('<figure><img src="1.jpg"></figure>', page_url=page_url)
     assert image.family == family
 
 
@@ -78,3 +86,29 @@ def test_what_leads_to_no_web_address_is_passed_over(src: str) -> None:
 
 def test_images_outside_the_recipe_are_passed_over() -> None:
     assert urls('<img src="/logo.png"><figure><img src="/1.jpg"></figure>') == ["https://cars.example/1.jpg"]
+
+
+@pytest.mark.parametrize(
+    ("html", "image"),
+    [
+        ('<figure><img src="blank.gif" data-src="/1.jpg"></figure>', "figure img@data-src"),
+        ('<figure><a href="/1.jpg"><img src="/small.jpg"></a></figure>', "figure a@href"),
+        ('<img srcset="/s.jpg 320w, /1.jpg 1280w, /m.jpg 640w">', "img@srcset"),
+        ('<img srcset="/s.jpg, /1.jpg 2x">', "img@srcset"),
+    ],
+)
+def test_a_selector_may_name_the_attribute_that_has_the_address(html: str, image: str) -> None:
+    assert urls(html, image=image) == ["https://cars.example/1.jpg"]
+
+
+def test_each_of_several_items_on_a_page_has_facts_of_its_own() -> None:
+    html = """
+    <li data-id="7"><img src="/7.jpg"><b>Dented van</b><i>5,000 EUR</i><u>Ann</u><a rel="license">CC0</a></li>
+    <li data-id="8"><img src="/8.jpg"><b>Clean van</b></li>
+    """
+    found = read(html, item="li", image="img", listing_id=":self@data-id", title="b", price="i", author="u")
+    assert [(one.url, one.listing_id, one.title, one.price, one.author, one.license) for one in found] == [
+        ("https://cars.example/7.jpg", "7", "Dented van", "5,000 EUR", "Ann", "CC0"),
+        ("https://cars.example/8.jpg", "8", "Clean van", None, None, None),
+    ]
+    assert [one.family for one in found] == ["7", "8"]

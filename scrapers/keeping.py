@@ -1,0 +1,169 @@
+"""What becomes of an image that has arrived: into the store, aside for a person to look at, or nowhere.
+
+    store    what may be used
+    aside    what waits in quarantine for its licence, and what was dropped as irrelevant
+
+Images and what is noted of them become durable together, the images first.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+
+from datasets.store import ImageStore, StoredImage
+from datasets.write_behind import WriteBehind, write_behind
+from scrapers.catalog import Catalog, Entry, Fate, Record, State
+from scrapers.fetching import Answer
+from scrapers.found import FoundImage, Refusal
+from scrapers.licences import judge
+from scrapers.relevance import Judgement, Relevance
+from scrapers.settings import LicencePolicy
+from scrapers.sources.settings import SourceSettings
+
+_AT_ONCE = 256
+_AT_LEAST_EVERY_S = 0.5
+_TOLD = 1_000
+_FATES: dict[State, Fate] = {"kept": "stored", "quarantined": "quarantined", "dropped": "dropped"}
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What decides about an image: without `relevance` nothing is dropped; what is `withdrawn` never comes back."""
+
+    policy: LicencePolicy
+    relevance: Relevance | None = None
+    withdrawn: Collection[str] = ()
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where things are kept; `aside` is a store like the other one, but nothing is used from it."""
+
+    catalog: Catalog
+    store: ImageStore
+    aside: ImageStore
+
+
+class Keeper:
+    """Keeps images with their provenance, and notes the fates of addresses. `fates` counts those of this run."""
+
+    def __init__(
+        self, places: Places, store: WriteBehind, aside: WriteBehind, rules: Rules, now: Callable[[], datetime]
+    ) -> None:
+        self._places, self._store, self._aside, self._rules, self._now = places, store, aside, rules, now
+        self._unusable = places.catalog.unusable()
+        self._entries: list[Entry] = []
+        self._flushed_at = time.monotonic()
+        self.fates: Counter[Fate] = Counter()
+        self.troubles: list[Refusal] = []
+
+    def keep(
+        self,
+        found: FoundImage,
+        content: bytes,
+        image: StoredImage,
+        *,
+        source: SourceSettings,
+        answer: Answer | None = None,
+    ) -> None:
+        """Keep an image where it belongs. Raises BadDataset when it cannot be looked at."""
+        if image.sha256 in self._rules.withdrawn:
+            self.note(found.url, "refused", source, "its right to be used was withdrawn")
+            return
+        record = self._record(found, content, image, source, answer)
+        if image.sha256 not in self._unusable:
+            self._write(record, content)
+        self._note(
+            Entry(url=found.url, fate=_FATES[record.state], source=source.name, reason=record.reason, record=record)
+        )
+
+    def note(self, url: str, fate: Fate, source: SourceSettings, reason: str) -> None:
+        """Note why an address gave no image."""
+        self._note(Entry(url=url, fate=fate, source=source.name, reason=reason))
+        self.complain(Refusal(url, reason))
+
+    def complain(self, trouble: Refusal) -> None:
+        """Tell of something that gave nothing; the first thousand are told."""
+        if len(self.troubles) < _TOLD:
+            self.troubles.append(trouble)
+
+    def flush(self) -> None:
+        """Make all that was kept and noted durable."""
+        self._store.flush()
+        self._aside.flush()
+        entries, self._entries = self._entries, []
+        self.fates.update(entry.fate for entry in self._places.catalog.note(entries))
+        self._flushed_at = time.monotonic()
+
+    def _note(self, entry: Entry) -> None:
+        self._entries.append(entry)
+        if len(self._entries) >= _AT_ONCE or time.monotonic() - self._flushed_at > _AT_LEAST_EVERY_S:
+            self.flush()
+
+    def _write(self, record: Record, content: bytes) -> None:
+        if record.state == "kept":
+            self._store.write(self._places.store.path(record.file_name), content)
+        else:
+            self._unusable.add(record.sha256)
+            self._aside.write(self._places.aside.path(record.file_name), content)
+
+    def _record(
+        self, found: FoundImage, content: bytes, image: StoredImage, source: SourceSettings, answer: Answer | None
+    ) -> Record:
+        judgement = self._rules.relevance.judge(content, image) if self._rules.relevance else Judgement()
+        state, reason = self._state(found, judgement)
+        return Record(
+            sha256=image.sha256,
+            file_name=image.file_name,
+            width=image.width,
+            height=image.height,
+            family=found.family[:255],
+            page_url=found.page_url,
+            url=found.url,
+            author=found.author,
+            license=found.license,
+            license_url=found.license_url,
+            attribution=found.attribution or attribution(found),
+            title=found.title,
+            price=found.price,
+            listing_id=found.listing_id,
+            retrieved_at=self._now().isoformat(),
+            etag=answer.etag if answer else None,
+            last_modified=answer.last_modified if answer else None,
+            robots=answer.robots if answer else "not asked",
+            source=source.name,
+            recipe=source.version,
+            state=state,
+            reason=reason,
+            score=judgement.score,
+            fingerprint=judgement.fingerprint,
+        )
+
+    def _state(self, found: FoundImage, judgement: Judgement) -> tuple[State, str | None]:
+        if judgement.reason:
+            return "dropped", judgement.reason
+        if judge((found.license, found.license_url), self._rules.policy) == "allowed":
+            return "kept", None
+        return "quarantined", f"its licence is {found.license or found.license_url or 'not stated'}"
+
+
+def attribution(found: FoundImage) -> str | None:
+    """The line that goes with an image, of what its page says (title, author, source, licence); None without author."""
+    if not found.author:
+        return None
+    parts = [f'"{found.title}"' if found.title else None, f"by {found.author}", found.page_url, found.license]
+    return ", ".join(filter(None, [" ".join(filter(None, parts[:2])), *parts[2:]]))
+
+
+@contextmanager
+def open_keeper(places: Places, rules: Rules, *, now: Callable[[], datetime]) -> Iterator[Keeper]:
+    """A keeper for this block; what it has when the block ends is kept, however it ends."""
+    with write_behind(places.store.root) as store, write_behind(places.aside.root) as aside:
+        keeper = Keeper(places, store, aside, rules, now)
+        try:
+            yield keeper
+        finally:
+            keeper.flush()

@@ -1,0 +1,132 @@
+"""Many images at once: exactly one fate each, hosts at their own pace, and nothing asked for again after a kill."""
+
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from datasets.errors import BadDataset
+from scrapers.fetching import Arrived, Outcome, Wanted, transfer
+from scrapers.settings import FetchSettings, HostSettings
+from tests.scrapers.misbehaving_site import photograph
+
+
+@pytest.fixture
+def settings(site: Any) -> FetchSettings:
+    return FetchSettings(attempts=2, timeout_s=5, allow_private=(site.address,))
+
+
+@pytest.fixture
+def urls(site: Any) -> list[str]:
+    """Thirty photographs."""
+    return [site.publish(f"/{number}.jpg", photograph(number), content_type="image/jpeg") for number in range(30)]
+
+
+def ignore(arrived: Arrived, content: bytes) -> None:
+    """A sink that keeps nothing."""
+
+
+@pytest.mark.parametrize("apart", [False, True])
+def test_every_image_arrives_once_with_its_bytes(
+    apart: bool, site: Any, urls: list[str], settings: FetchSettings
+) -> None:
+    kept: dict[str, bytes] = {}
+
+    def keep(arrived: Arrived, content: bytes) -> None:
+        kept[arrived.wanted.tag] = content
+
+    wanted = [Wanted(url, tag=number) for number, url in enumerate([*urls, "http://10.0.0.1/"])]
+    fates = list(transfer(wanted, keep, settings=settings.model_copy(update={"apart": apart})))
+    assert kept == {number: photograph(number) for number in range(30)}
+    assert sorted(fate.wanted.tag for fate in fates) == list(range(31))
+    assert [fate.reason for fate in fates if fate.outcome is Outcome.REFUSED] == [
+        "http://10.0.0.1/ is on a private network (10.0.0.1); if that is meant, name 10.0.0.1:80 under "
+        "fetch: allow_private:"
+    ]
+    assert [path for path, _, _ in site.requests].count("/robots.txt") == 1
+
+
+def test_what_the_sink_refuses_is_refused(urls: list[str], settings: FetchSettings) -> None:
+    def refuse(arrived: Arrived, content: bytes) -> None:
+        raise BadDataset("not today")
+
+    (fate,) = transfer([Wanted(urls[0])], refuse, settings=settings)
+    assert (fate.outcome, fate.reason) == (Outcome.REFUSED, "not today")
+
+
+def test_a_failing_sink_ends_the_transfer(urls: list[str], settings: FetchSettings) -> None:
+    def fail(arrived: Arrived, content: bytes) -> None:
+        raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        list(transfer([Wanted(urls[0])], fail, settings=settings))
+
+
+def test_addresses_are_read_as_they_are_needed(site: Any, urls: list[str], settings: FetchSettings) -> None:
+    taken = 0
+
+    def endless() -> Iterator[Wanted]:
+        nonlocal taken
+        while True:
+            taken += 1
+            yield Wanted(urls[taken % 30])
+
+    for number, _ in enumerate(transfer(endless(), ignore, settings=settings)):
+        if number == 100:
+            break
+    assert taken < 5000
+
+
+def test_one_slow_host_holds_no_other(make_site: Callable[[], Any], urls: list[str], settings: FetchSettings) -> None:
+    slow = make_site()
+    slow.publish("/robots.txt", "User-agent: *\nCrawl-delay: 0.3\n")
+    wanted = [Wanted(slow.publish("/1.jpg", photograph())), *map(Wanted, urls)]
+    hosts = {"allow_private": (*settings.allow_private, slow.address)}
+    fates = list(transfer(wanted, ignore, settings=settings.model_copy(update=hosts)))
+    assert {fate.outcome for fate in fates} == {Outcome.STORED}
+    assert fates[0].wanted != wanted[0]
+
+
+def test_no_more_than_so_many_requests_are_open_at_a_host(site: Any, urls: list[str], settings: FetchSettings) -> None:
+    one = settings.model_copy(update={"private": HostSettings(at_once=1)})
+    assert [fate.wanted.url for fate in transfer(map(Wanted, urls), ignore, settings=one)] == urls
+
+
+def _scrape_until_killed(urls: list[str], settings: FetchSettings, spool: Path) -> None:
+    """Ends itself in the middle, with what arrived not yet made durable."""
+    for number, _ in enumerate(transfer(map(Wanted, urls), ignore, settings=settings, spool=spool)):
+        if number == 15:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_what_had_arrived_before_a_kill_is_not_asked_for_again(
+    site: Any, urls: list[str], settings: FetchSettings, tmp_path: Path
+) -> None:
+    process = multiprocessing.get_context("spawn").Process(target=_scrape_until_killed, args=(urls, settings, tmp_path))
+    process.start()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
+    kept: set[bytes] = set()
+    fates = list(
+        transfer(map(Wanted, urls), lambda arrived, content: kept.add(content), settings=settings, spool=tmp_path)
+    )
+    assert kept == {photograph(number) for number in range(30)}
+    assert len(fates) == 30
+    asked = site.asked("/")
+    assert len(asked) - len(set(asked)) <= settings.private.at_once
+
+
+def test_a_record_that_was_cut_in_the_spool_is_asked_for_again(
+    site: Any, urls: list[str], settings: FetchSettings, tmp_path: Path
+) -> None:
+    list(transfer(map(Wanted, urls[:2]), ignore, settings=settings, spool=tmp_path))
+    (path,) = tmp_path.iterdir()
+    path.write_bytes(path.read_bytes()[:-10])
+    before = len(site.asked("/"))
+    fates = list(transfer(map(Wanted, urls[:2]), ignore, settings=settings, spool=tmp_path))
+    assert {fate.outcome for fate in fates} == {Outcome.STORED}
+    assert len(site.asked("/")) == before + 1
