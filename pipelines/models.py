@@ -2,17 +2,21 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from datasets.coco import Dataset
 from datasets.taxonomy import Kind
 from datasets.versions import read_version
 from pipelines.bench import Bench
+from pipelines.modelling.evidence import gather, read_corrected
 from pipelines.results import ModelResult
 from training.bundle import BundleSpec, ModelName, Task, class_names, read_bundle, write_bundle
-from training.evaluate import DetectorScores, evaluate_bundle
+from training.evaluate import predict_subject
+from training.evaluation.scores import DetectorScores, Scores, intervals_of, scores_of
+from training.evaluation.subject import Evaluation
 from training.jobs import ClassifierJob, DetectorJob, run_training
-from training.promotion import Scores, decide, promote
+from training.promotion import Evidence, decide, promote
 from training.registry import RegisteredVersion
 
 
@@ -87,11 +91,17 @@ def evaluate_and_promote(
     if training is None:
         return before or ModelResult(reason="there is nothing labelled to learn this from")
     truth = read_version(bench.run.versions, test_set, bench.run.project.taxonomy)
-    challenger, scores = _register(bench, model, version, truth, before, training, number)
-    best = _score(bench, before.bundle, truth) if before and before.bundle else None
-    decision = decide(best, scores, bench.run.project.training.promotion)
+    registered, bundle = _register(bench, model, version, before, training, number)
+    ours = _evaluate(bench, bundle, truth, test_set)
+    scores = scores_of(ours)
+    challenger = _describe(bench, registered, bundle, test_set, ours, scores)
+    theirs = _evaluate(bench, before.bundle, truth, test_set) if before and before.bundle else None
+    decision = decide(
+        theirs, ours, bench.run.project.training.promotion, _evidence(bench, before, challenger, bundle, truth)
+    )
+    bench.registry.note_decision(challenger, decision.reason)
     if decision.promote:
-        promote(bench.registry, challenger, bench.run.bundles)
+        promote(bench.registry, challenger, bench.run.bundles, now=datetime.now(UTC), reason=decision.brief)
     bench.progress.say(f"    {challenger.name}: {decision.reason}")
     kept = before or ModelResult(reason="")
     served = _result(challenger, scores) if decision.promote else kept
@@ -109,11 +119,11 @@ def _register(
     bench: Bench,
     model: Model,
     version: str,
-    truth: Dataset,
     before: ModelResult | None,
     training: Path,
     number: int,
-) -> tuple[RegisteredVersion, Scores]:
+) -> tuple[RegisteredVersion, str]:
+    """The registered version, and the digest of the bundle that serves it."""
     key = f"{bench.run.key}/{model.name}/{number}"
     names = class_names(bench.run.project.taxonomy, model.task)
     parent = before.champion.partition("@")[2] if before and before.champion else None
@@ -126,15 +136,36 @@ def _register(
         image_size=_image_size(bench, model),
         thresholds={name: at for name, at in bench.run.project.training.thresholds.items() if name in names},
     )
-    bundle = write_bundle(bench.run.bundles, spec, training / "model.onnx")
-    scores = _score(bench, bundle, truth)
-    metrics = {name: value for name, value in _numbers(scores).items() if value is not None}
-    return bench.registry.describe(registered, bundle=bundle, metrics=metrics), scores
+    return registered, write_bundle(bench.run.bundles, spec, training / "model.onnx")
 
 
-def _score(bench: Bench, bundle: str, truth: Dataset) -> Scores:
+def _evaluate(bench: Bench, bundle: str, truth: Dataset, test_set: str) -> Evaluation:
     with bench.progress.step(f"evaluate on {len(truth.images)} test images"):
-        return evaluate_bundle(read_bundle(bench.run.bundles, bundle), truth, bench.run.store)
+        served = read_bundle(bench.run.bundles, bundle)
+        return predict_subject(served, truth, bench.run.store, test_set=test_set).evaluation()
+
+
+def _describe(
+    bench: Bench, registered: RegisteredVersion, bundle: str, test_set: str, found: Evaluation, scores: Scores
+) -> RegisteredVersion:
+    metrics = {name: value for name, value in _numbers(scores).items() if value is not None}
+    intervals = intervals_of(found, resamples=bench.run.project.training.promotion.resamples)
+    return bench.registry.describe(registered, bundle=bundle, metrics=metrics, intervals=intervals, test_set=test_set)
+
+
+def _evidence(
+    bench: Bench, before: ModelResult | None, challenger: RegisteredVersion, bundle: str, truth: Dataset
+) -> Evidence:
+    return gather(
+        before.champion if before else None,
+        challenger,
+        read_bundle(bench.run.bundles, bundle),
+        truth,
+        versions=bench.run.versions,
+        store=bench.run.store,
+        corrected=read_corrected([bench.ledger]),
+        settings=bench.run.project.training.promotion,
+    )
 
 
 def _image_size(bench: Bench, model: Model) -> int:

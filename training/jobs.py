@@ -7,20 +7,21 @@ when its stdin closes, so that a killed parent leaves nothing running.
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, TypeAdapter
 
 from datasets.files import is_complete
 from datasets.taxonomy import Settings, Taxonomy
 from training.errors import TrainingFailed
-from training.settings import ClassifierSettings, DetectorSettings
+from training.settings import AUTO_BATCH, ClassifierSettings, DetectorSettings
 
 WEIGHTS_FILE = "weights.safetensors"
 HISTORY_FILE = "history.json"
@@ -28,6 +29,8 @@ JOB_FILE = "job.json"
 
 OnEpoch = Callable[[int, int, dict[str, float]], None]
 """Called with the epoch just ended (from 1), the number of epochs, and the losses by name."""
+OnNote = Callable[[str], None]
+"""Called with a sentence on what was not taken as it is: images left out, a batch halved."""
 
 
 class _Job(Settings):
@@ -39,14 +42,20 @@ class _Job(Settings):
     out: Path
     seed: int = Field(0, ge=0)
     initial_weights: Path | None = Field(None, description="weights.safetensors of an earlier training to go on from")
+    checkpoints: Path | None = Field(
+        None, description="a folder to keep each epoch's state in, from which the same job goes on when it was killed"
+    )
+    halvings: int = Field(0, ge=0, description="how often the batch was halved because memory ran out")
 
 
 class DetectorJob(_Job):
+    smallest_batch: ClassVar[int] = 1
     kind: Literal["detector"] = "detector"
     settings: DetectorSettings = DetectorSettings()
 
 
 class ClassifierJob(_Job):
+    smallest_batch: ClassVar[int] = 2  # batch normalisation cannot learn from one
     kind: Literal["classifier"] = "classifier"
     settings: ClassifierSettings = ClassifierSettings()
 
@@ -55,35 +64,69 @@ Job = Annotated[DetectorJob | ClassifierJob, Field(discriminator="kind")]
 JOB = TypeAdapter[DetectorJob | ClassifierJob](Job)
 
 
-def run_training(job: DetectorJob | ClassifierJob, *, log: Path, on_epoch: OnEpoch) -> None:
+def run_training(
+    job: DetectorJob | ClassifierJob, *, log: Path, on_epoch: OnEpoch, on_note: OnNote | None = None
+) -> None:
     """Train in a fresh process until `job.out` is complete; nothing happens when it already is.
 
-    Raises TrainingFailed, with the last line of `log`, when the process ends without a complete result.
+    Out of memory, it is done again with half the batch, from the last epoch where there are checkpoints, and a note
+    tells. Raises TrainingFailed, with the last line of `log`, when the process ends without a complete result.
     """
-    if is_complete(job.out):
-        return
+    while not is_complete(job.out):
+        kills, start = _memory_kills(), log.stat().st_size if log.exists() else 0
+        code = _run_worker(job, log, on_epoch, on_note or (lambda _: None))
+        if code == 0 and is_complete(job.out):
+            break
+        halved = job.model_copy(update={"halvings": job.halvings + 1})
+        short = _is_out_of_memory(_last_line(log, start)) or (code == -signal.SIGKILL and _memory_kills() > kills)
+        if not short or images_at_once(halved) == images_at_once(job):
+            raise TrainingFailed(_reason(code, log))
+        if on_note:
+            on_note(
+                f"memory ran out with {images_at_once(job)} images at once; it goes on with {images_at_once(halved)}"
+            )
+        job = halved
+    if job.checkpoints:
+        shutil.rmtree(job.checkpoints, ignore_errors=True)
+
+
+def images_at_once(job: DetectorJob | ClassifierJob) -> int:
+    """The batch, halved as often as memory ran out."""
+    batch = AUTO_BATCH if job.settings.batch == "auto" else job.settings.batch
+    return max(batch >> job.halvings, min(batch, job.smallest_batch))
+
+
+def _run_worker(job: DetectorJob | ClassifierJob, log: Path, on_epoch: OnEpoch, on_note: OnNote) -> int:
+    """The exit code of a process that did the job."""
     log.parent.mkdir(parents=True, exist_ok=True)
+    job.out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="training-", dir=job.out.parent) as folder, log.open("ab") as log_handle:
         job_path = Path(folder) / JOB_FILE
         job_path.write_text(job.model_dump_json())
-        command = [sys.executable, "-m", "training.worker", str(job_path)]
         with subprocess.Popen(
-            command,
+            worker_command(job_path),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log_handle,
-            env=_environment(Path(folder)),
+            env=worker_environment(Path(folder)),
             text=True,
         ) as process:
             for line in process.stdout or ():
                 event = json.loads(line)
-                on_epoch(event["epoch"], event["epochs"], event["losses"])
+                if "note" in event:
+                    on_note(event["note"])
+                else:
+                    on_epoch(event["epoch"], event["epochs"], event["losses"])
             process.wait()  # before stdin closes, which would end it
-    if process.returncode != 0 or not is_complete(job.out):
-        raise TrainingFailed(_reason(process.returncode, log))
+    return process.returncode
 
 
-def _environment(folder: Path) -> dict[str, str]:
+def worker_command(job_path: Path) -> list[str]:
+    """What does the job in a file, as a process."""
+    return [sys.executable, "-m", "training.worker", str(job_path)]
+
+
+def worker_environment(folder: Path) -> dict[str, str]:
     """Quiet and offline: no downloads, no installs, no settings of the user's, no reports."""
     root = str(Path(__file__).resolve().parent.parent)
     return {
@@ -107,11 +150,26 @@ def _reason(code: int, log: Path) -> str:
     if code < 0:
         return f"the training was ended by {signal.Signals(-code).name}; run it again (log: {log})"
     last = _last_line(log)
-    if any(sign in last for sign in ("MemoryError", "out of memory", "can't allocate memory")):
+    if _is_out_of_memory(last):
         return f"the training ran out of memory; lower batch or image_size (log: {log})"
     return f"the training failed: {last} (log: {log})"
 
 
-def _last_line(log: Path) -> str:
-    lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
+def _is_out_of_memory(line: str) -> bool:
+    return any(sign in line for sign in ("MemoryError", "out of memory", "can't allocate memory"))
+
+
+def _memory_kills() -> int:
+    """How many processes the system has killed for want of memory; 0 where it does not tell."""
+    try:
+        lines = Path("/proc/vmstat").read_text().splitlines()
+    except OSError:
+        return 0
+    return sum(int(line.split()[1]) for line in lines if line.startswith("oom_kill "))
+
+
+def _last_line(log: Path, start: int = 0) -> str:
+    """The last line that says something, of what was written to the log from byte `start` on."""
+    written = log.read_bytes()[start:].decode(errors="replace")
+    lines = [line.strip() for line in written.splitlines() if line.strip()]
     return lines[-1] if lines else "it wrote nothing"

@@ -40,20 +40,24 @@ def read_weights(path: Path, model: torch.nn.Module) -> None:
 
 
 def write_onnx(graph: torch.nn.Module, path: Path, *, image_size: int) -> None:
-    """Write `graph` for inputs (N, 3, image_size, image_size), any N. The same weights give the same bytes."""
+    """Write `graph` for inputs (N, 3, image_size, image_size), any N. The same weights give the same bytes.
+
+    A graph of two answers has them as `output` and `prototypes`, of one as `output`.
+    """
     images = torch.zeros(2, 3, image_size, image_size)
-    axes = {"images": {0: "batch"}, "output": {0: "batch"}}
+    graph = graph.cpu().float().eval()
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")  # the tracer's deprecation; the newer exporter needs another package
+        names = ["output", "prototypes"] if isinstance(graph(images), tuple) else ["output"]
         torch.onnx.export(
-            graph.cpu().float().eval(),
+            graph,
             (images,),
             str(path),
             dynamo=False,
             opset_version=17,
             input_names=["images"],
-            output_names=["output"],
-            dynamic_axes=axes,
+            output_names=names,
+            dynamic_axes={name: {0: "batch"} for name in ("images", *names)},
         )
 
 

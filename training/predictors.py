@@ -13,7 +13,7 @@ import numpy as np
 from datasets.crops import Crop
 from training.bundle import Bundle
 from training.errors import BadBundle
-from training.predicting.graphs import Graph, Precision
+from training.predicting.graphs import Graph, Precision, Runs
 from training.predicting.masks import instance_masks
 from training.predicting.pictures import Floats, Key, Letterbox, Pixels, decode_ahead, decode_image
 from training.predicting.suppression import suppress
@@ -61,9 +61,9 @@ class Detector:
     (1, 4 + classes + M, anchors), which end in M coefficients, and (1, M, h, w) prototypes for masks to be mixed of.
     """
 
-    def __init__(self, bundle: Bundle, *, precision: Precision = "f32") -> None:
+    def __init__(self, bundle: Bundle, *, precision: Precision = "f32", graph: Runs | None = None) -> None:
         self.bundle = bundle
-        self._graph = Graph(bundle, precision=precision)
+        self._graph = graph or Graph(bundle, precision=precision)
         anchors, *prototypes = _require_outputs(bundle, self._graph)
         self._scored = _BOX + len(bundle.spec.class_names)
         _require_channels(bundle, anchors[1], self._scored + sum(shape[1] for shape in prototypes))
@@ -122,9 +122,9 @@ class Detector:
 class Classifier:
     """Names what a picture shows as a whole; the bundle's graph gives (1, classes) probabilities."""
 
-    def __init__(self, bundle: Bundle, *, precision: Precision = "f32") -> None:
+    def __init__(self, bundle: Bundle, *, precision: Precision = "f32", graph: Runs | None = None) -> None:
         self.bundle = bundle
-        self._graph = Graph(bundle, precision=precision)
+        self._graph = graph or Graph(bundle, precision=precision)
         (probabilities,) = _require_outputs(bundle, self._graph)
         _require_channels(bundle, probabilities[1], len(bundle.spec.class_names))
 
@@ -150,8 +150,8 @@ class Classifier:
         return sorted((ClassScore(*pair) for pair in pairs), key=lambda each: -each.score)
 
 
-def load_predictor(bundle: Bundle, *, precision: Precision = "f32") -> Detector | Classifier:
-    """The predictor for a bundle's task, warmed up.
+def load_predictor(bundle: Bundle, *, precision: Precision = "f32", graph: Runs | None = None) -> Detector | Classifier:
+    """The predictor for a bundle's task, warmed up; it runs `graph`, where one is given, in place of the bundle's.
 
     Raises:
         BadBundle: the graph is not what the bundle says.
@@ -159,10 +159,10 @@ def load_predictor(bundle: Bundle, *, precision: Precision = "f32") -> Detector 
         NoSuchPrecision: this machine does not compute in it.
     """
     kind = Detector if bundle.spec.task == "detector" else Classifier
-    return kind(bundle, precision=precision)
+    return kind(bundle, precision=precision, graph=graph)
 
 
-def _require_outputs(bundle: Bundle, graph: Graph) -> list[tuple[int, ...]]:
+def _require_outputs(bundle: Bundle, graph: Runs) -> list[tuple[int, ...]]:
     """The shapes of the graph's outputs. Raises BadBundle when they are not those of the task."""
     axes = tuple(len(shape) for shape in graph.output_shapes)
     if axes not in _OUTPUTS[bundle.spec.task]:

@@ -1,57 +1,211 @@
 """Whether a challenger takes the champion's place, and how: the alias first, then the pointer that serving reads."""
 
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from training.bundle import publish
-from training.errors import NotPublishable
-from training.evaluate import ClassifierScores, DetectorScores
-from training.registry import RegisteredVersion, Registry
+from training.errors import NoSuchModel, NotPublishable
+from training.evaluation.comparison import Comparison, Difference, compare
+from training.evaluation.resampling import estimate, resampled_weights
+from training.evaluation.subject import Evaluation
+from training.registry import RegisteredVersion, Registry, Turn
 from training.settings import PromotionSettings
+from training.shadow import ShadowVerdict
 
-Scores = DetectorScores | ClassifierScores
+
+@dataclass(frozen=True)
+class FormatParity:
+    """Whether an exported format answers what the trained model does; `told` says how far, or how far off, it is."""
+
+    format: str
+    agrees: bool
+    told: str
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What else than the comparison bears on a promotion.
+
+    `refusals` are why the test set cannot judge this challenger at all; `milliseconds` is what an image takes it.
+    """
+
+    refusals: Sequence[str] = ()
+    milliseconds: float | None = None
+    parity: Sequence[FormatParity] = ()
+    shadow: ShadowVerdict | None = None
 
 
 @dataclass(frozen=True)
 class Decision:
-    """`reason` is a sentence for people, with both values."""
+    """`reasons` are clauses for people, with both values; `notes` what they ought to know besides."""
 
     promote: bool
-    reason: str
+    reasons: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+    comparison: Comparison | None = None
+
+    @property
+    def brief(self) -> str:
+        """The primary metric before and after, for a list."""
+        if self.comparison is None:
+            return self.reasons[0]
+        found = self.comparison.overall
+        return f"{found.name} {found.champion or 0:.4f} → {found.challenger or 0:.4f}"
+
+    @property
+    def reason(self) -> str:
+        """All in one sentence."""
+        told = "; ".join(self.reasons)
+        return f"{told} ({'; '.join(self.notes)})" if self.notes else told
 
 
-def decide(champion: Scores | None, challenger: Scores, settings: PromotionSettings) -> Decision:
-    """Compare two models by their primary metric, both scored on the same test set; None is no champion yet."""
-    name, found = primary_metric(challenger)
-    if found is None:
-        return Decision(False, f"the test set has no labels to compute {name} from; accept some test frames first")
+def decide(
+    champion: Evaluation | None,
+    challenger: Evaluation,
+    settings: PromotionSettings,
+    evidence: Evidence = Evidence(),
+    *,
+    seed: int = 0,
+) -> Decision:
+    """Compare two models by their primary metric on the same test set; None is no champion yet.
+
+    Raises:
+        NotComparable: they were not evaluated on the same images.
+    """
+    weights = resampled_weights(challenger.families, resamples=settings.resamples, seed=seed)
+    scored = estimate(challenger.primary(weights))
+    if scored.value is None:
+        metric = challenger.primary_name
+        lacking = f"the test set has no labels to compute {metric} from; accept some test frames first"
+        return Decision(False, (*evidence.refusals, lacking))
+    blocking = [*evidence.refusals, *_objections(settings, evidence)]
     if champion is None:
-        return Decision(True, f"there is no champion yet; the challenger's {name} is {found:.4f}")
-    _, best = primary_metric(champion)
-    if best is None:
-        return Decision(False, f"the champion has no {name}, the challenger {found:.4f}; score both on one test set")
-    comparison = f"{name} {found:.4f} against the champion's {best:.4f}"
-    gain = found - best
-    if gain > 0 and gain >= settings.min_gain:
-        return Decision(True, f"the challenger is better: {comparison} ({gain:+.4f})")
-    return Decision(
-        False, f"the champion stays: {comparison} ({gain:+.4f}, more than 0 and at least {settings.min_gain:g} needed)"
+        interval = f"{scored.value:.4f} ({scored.low or 0:.4f} to {scored.high or 0:.4f})"
+        first = f"there is no champion yet; the challenger's {challenger.primary_name} is {interval}"
+        return Decision(not blocking, tuple(blocking or [first]))
+    comparison = compare(
+        champion,
+        challenger,
+        min_gain=settings.min_gain,
+        min_count=settings.min_class_objects,
+        spread=settings.seed_spread,
+        resamples=settings.resamples,
+        seed=seed,
+    )
+    return _judged(comparison, settings, [*blocking, *_shadow_objections(settings, evidence)])
+
+
+def _judged(comparison: Comparison, settings: PromotionSettings, blocking: Sequence[str]) -> Decision:
+    worse = [
+        *_worse(comparison.classes, comparison.class_metric, settings.class_margin),
+        *_worse(comparison.sources, comparison.metric, settings.source_margin, "images of "),
+    ]
+    overall = _told_overall(comparison, settings)
+    better = comparison.certainty >= settings.confidence
+    notes = tuple(_notes(comparison, settings))
+    if better and not worse and not blocking:
+        return Decision(True, (f"the challenger is better: {overall}",), notes, comparison)
+    stays = f"the champion stays: {overall}"
+    return Decision(False, (*blocking, stays, *worse), notes, comparison)
+
+
+def _told_overall(comparison: Comparison, settings: PromotionSettings) -> str:
+    found = comparison.overall
+    if found.champion is None or found.challenger is None:
+        return f"{found.name} cannot be computed for both"
+    interval = f"{found.gain.low:+.4f} to {found.gain.high:+.4f}" if found.gain.low is not None else "no interval"
+    more = f"more than {settings.min_gain:g}" if settings.min_gain else "better"
+    return (
+        f"{found.name} {found.challenger:.4f} against the champion's {found.champion:.4f} "
+        f"({found.gain.value or 0:+.4f}, {interval}), {more} with {comparison.certainty:.1%} certainty "
+        f"where {settings.confidence:.0%} is asked for"
     )
 
 
-def primary_metric(scores: Scores) -> tuple[str, float | None]:
-    """The one number that decides, with its name."""
-    if isinstance(scores, DetectorScores):
-        return "mAP50-95", scores.map50_95
-    return "macro F1", scores.macro_f1
+def _worse(found: Iterable[Difference], metric: str, margin: float, of: str = "") -> Iterator[str]:
+    for one in found:
+        if one.gain.value is not None and one.gain.value < -margin:
+            yield (
+                f"it is worse on {of}{one.name}: {metric} {one.challenger:.4f} against {one.champion:.4f}, "
+                f"by more than the {margin:g} that is allowed"
+            )
 
 
-def promote(registry: Registry, challenger: RegisteredVersion, bundles: Path) -> None:
+def _notes(comparison: Comparison, settings: PromotionSettings) -> Iterator[str]:
+    for kind, found in (("objects", comparison.classes), ("images", comparison.sources)):
+        for one in found:
+            if one.pooled:
+                few = f"{len(one.pooled)} with fewer than {settings.min_class_objects} test {kind} stand together"
+                yield f"{few}: {', '.join(one.pooled)}"
+
+
+def _objections(settings: PromotionSettings, evidence: Evidence) -> Iterator[str]:
+    """What speaks against it whatever its scores."""
+    budget, took = settings.max_milliseconds, evidence.milliseconds
+    if budget is not None and took is None:
+        yield f"nobody measured how long an image takes it, and at most {budget:g} ms are allowed"
+    elif budget is not None and took is not None and took > budget:
+        yield f"an image takes it {took:.1f} ms, and at most {budget:g} ms are allowed"
+    for one in evidence.parity:
+        if not one.agrees:
+            yield f"its {one.format} export does not agree with the trained model: {one.told}"
+
+
+def _shadow_objections(settings: PromotionSettings, evidence: Evidence) -> Iterator[str]:
+    if settings.shadow_required and evidence.shadow is None:
+        yield "it has not pre-annotated frames beside the champion, which is asked for"
+    elif settings.shadow_required and evidence.shadow is not None and not evidence.shadow.is_better:
+        yield evidence.shadow.told
+
+
+def promote(
+    registry: Registry, challenger: RegisteredVersion, bundles: Path, *, now: datetime, reason: str = ""
+) -> None:
     """Make a described version the champion, then let it be served. Raises NotPublishable without a bundle."""
     if challenger.bundle is None:
         raise NotPublishable(f"{challenger.name} has no bundle; write one and describe the version with it first")
+    registry.note_turn(challenger, "promoted", now=now, reason=reason)
     registry.set_alias("champion", challenger)
     publish_champion(registry, challenger.model, bundles)
+
+
+def roll_back(registry: Registry, model: str, bundles: Path, *, now: datetime, reason: str = "") -> RegisteredVersion:
+    """Let the champion before this one take over again; returns it. What was killed half-way is completed.
+
+    Raises:
+        NoSuchModel: there is no champion, or none was before it.
+    """
+    earlier = registry.find(f"{model}@{_earlier(registry, model)}")
+    registry.note_turn(earlier, "rolled back", now=now, reason=reason)
+    registry.set_alias("champion", earlier)
+    publish_champion(registry, model, bundles)
+    return earlier
+
+
+def _earlier(registry: Registry, model: str) -> str:
+    """The number of the version to go back to."""
+    champion, turns = registry.find(f"{model}@champion"), registry.history(model)
+    if turns and turns[-1].event == "rolled back" and turns[-1].version != champion.version:
+        return turns[-1].version  # noted, and then killed
+    standing = _standing(turns)
+    if len(standing) > 1:
+        return standing[-2]
+    if champion.parent:
+        return champion.parent
+    raise NoSuchModel(f"{champion.name} is the first champion, there is none to go back to; train and promote another")
+
+
+def _standing(turns: Iterable[Turn]) -> list[str]:
+    """The champions that can be gone back to, the present one last."""
+    standing: list[str] = []
+    for turn in turns:
+        if turn.event == "rolled back" and turn.version in standing:
+            del standing[standing.index(turn.version) + 1 :]
+        else:
+            standing.append(turn.version)
+    return standing
 
 
 def publish_champion(registry: Registry, model: str, bundles: Path) -> None:

@@ -1,49 +1,52 @@
 """The registry of model versions, in MLflow: aliases `champion` and `challenger`, one run and version per key.
 
 Every call looks up by key before it creates, so that a process killed between any two calls runs again to the same
-end. A version's number is in its bundle, so it is registered first, then bundled, then described.
+end. A version's number is in its bundle, so it is registered first, then bundled, then described. Who was champion
+when is kept with the model, and written before the alias moves: what was killed in between can be completed.
 """
 
 import logging
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
+import msgspec
 from sqlalchemy import make_url
 
+from training.errors import NoSuchModel
+from training.registered import (
+    BUNDLE,
+    DATASET,
+    DECISION,
+    INTERVAL,
+    KEY,
+    METRIC,
+    PARENT,
+    PARITY,
+    TEST_SET,
+    Event,
+    RegisteredVersion,
+    Turn,
+    parity_text,
+    registered_of,
+)
+
 if TYPE_CHECKING:
-    from mlflow.entities.model_registry import ModelVersion
     from mlflow.tracking import MlflowClient
+
+__all__ = ["Alias", "Event", "RegisteredVersion", "Registry", "Turn"]
 
 Alias = Literal["champion", "challenger"]
 
-KEY = "carloop.key"
-DATASET = "carloop.dataset"
-PARENT = "carloop.parent"
-BUNDLE = "carloop.bundle"
-METRIC = "carloop.metric."
 EXPERIMENT = "carloop"
-
-
-@dataclass(frozen=True)
-class RegisteredVersion:
-    """One trained model. `bundle` and `metrics` are there once it is described; `parent` is a version's number."""
-
-    model: str
-    version: str
-    key: str
-    dataset: str
-    parent: str | None
-    weights: Path
-    bundle: str | None
-    metrics: Mapping[str, float]
-
-    @property
-    def name(self) -> str:
-        return f"{self.model}@{self.version}"
+HISTORY = "carloop.history"
+_TURNS, _LONGEST = 20, 100
+"""How many turns, and how much of each reason, fit into the 5,000 characters of a registered model's tag."""
 
 
 class Registry:
@@ -63,17 +66,76 @@ class Registry:
         source = f"{self._client.get_run(run_id).info.artifact_uri}/training"
         created = self._client.create_model_version(model, source, run_id, tags=tags)
         self._client.set_terminated(run_id)
-        return _registered(created)
+        return registered_of(created)
 
     def describe(
-        self, registered: RegisteredVersion, *, bundle: str, metrics: Mapping[str, float]
+        self,
+        registered: RegisteredVersion,
+        *,
+        bundle: str,
+        metrics: Mapping[str, float],
+        intervals: Mapping[str, tuple[float, float]] = MappingProxyType({}),
+        test_set: str | None = None,
     ) -> RegisteredVersion:
         """Say which bundle serves a version and how it scored, and make it the challenger."""
-        tags = {BUNDLE: bundle, **{METRIC + name: repr(value) for name, value in metrics.items()}}
-        for name, value in tags.items():
-            self._client.set_model_version_tag(registered.model, registered.version, name, value)
+        tags = {
+            BUNDLE: bundle,
+            **{METRIC + name: repr(value) for name, value in metrics.items()},
+            **{INTERVAL + name: f"{low!r} {high!r}" for name, (low, high) in intervals.items()},
+            **({TEST_SET: test_set} if test_set else {}),
+        }
+        self._tag(registered, tags)
         self.set_alias("challenger", registered)
         return self.version(registered.model, registered.version)
+
+    def note_parity(self, registered: RegisteredVersion, format: str, *, agrees: bool, told: str) -> None:
+        """Say of an exported format whether it agrees with the trained model, and how far."""
+        self._tag(registered, {PARITY + format: parity_text(agrees, told)})
+
+    def note_decision(self, registered: RegisteredVersion, reason: str) -> None:
+        """Say why a version was promoted, or why not."""
+        self._tag(registered, {DECISION: reason})
+
+    def note_turn(self, registered: RegisteredVersion, event: Event, *, now: datetime, reason: str = "") -> None:
+        """Say that a version is about to become champion; noting the last turn again changes nothing."""
+        turns = self.history(registered.model)
+        if turns and turns[-1].version == registered.version:
+            return
+        turn = Turn(now.isoformat(timespec="seconds"), event, registered.version, reason[:_LONGEST])
+        told = msgspec.json.encode([asdict(one) for one in (*turns, turn)][-_TURNS:]).decode()
+        self._client.set_registered_model_tag(registered.model, HISTORY, told)
+
+    def history(self, model: str) -> list[Turn]:
+        """Who became champion when, oldest first; of a model that is not there, nothing."""
+        if model not in self.models():
+            return []
+        told = self._client.get_registered_model(model).tags.get(HISTORY)
+        return msgspec.json.decode(told, type=list[Turn]) if told else []
+
+    def models(self) -> list[str]:
+        """The names of all models."""
+        return sorted(model.name for model in self._client.search_registered_models())
+
+    def versions(self, model: str) -> list[RegisteredVersion]:
+        """All versions of a model, oldest first."""
+        found = map(registered_of, self._client.search_model_versions(f"name = '{model}'"))
+        return sorted(found, key=lambda one: int(one.version))
+
+    def aliases(self, model: str) -> dict[str, str]:
+        """The version's number that each alias of a model stands for."""
+        return {alias: str(number) for alias, number in self._client.get_registered_model(model).aliases.items()}
+
+    def find(self, reference: str) -> RegisteredVersion:
+        """A version by `name@version` or `name@alias`. Raises NoSuchModel, which says what there is."""
+        model, _, wanted = reference.partition("@")
+        if model not in (models := self.models()):
+            raise NoSuchModel(f"{reference}: there is no model {model!r}; there are {', '.join(models) or 'none yet'}")
+        aliases, versions = self.aliases(model), {one.version: one for one in self.versions(model)}
+        number = aliases.get(wanted, wanted)
+        if number not in versions:
+            known = ", ".join(f"{model}@{name}" for name in (*aliases, *versions))
+            raise NoSuchModel(f"{reference}: there is no such version or alias; there are {known}")
+        return versions[number]
 
     def trained_on(self, dataset: str) -> list[str]:
         """The versions of any model that were trained on a dataset version, as name@version."""
@@ -92,7 +154,11 @@ class Registry:
         return self._aliased(model, "challenger")
 
     def version(self, model: str, version: str) -> RegisteredVersion:
-        return _registered(self._client.get_model_version(model, version))
+        return registered_of(self._client.get_model_version(model, version))
+
+    def _tag(self, registered: RegisteredVersion, tags: Mapping[str, str]) -> None:
+        for name, value in tags.items():
+            self._client.set_model_version_tag(registered.model, registered.version, name, value)
 
     def _aliased(self, model: str, alias: Alias) -> RegisteredVersion | None:
         if not self._client.search_registered_models(f"name = '{model}'"):
@@ -104,7 +170,7 @@ class Registry:
         if not self._client.search_registered_models(f"name = '{model}'"):
             self._client.create_registered_model(model)
         found = self._client.search_model_versions(f"name = '{model}' and tags.`{KEY}` = '{key}'")
-        return _registered(found[0]) if found else None
+        return registered_of(found[0]) if found else None
 
     def _run_id(self, key: str) -> str:
         experiment_id = self._experiment_id()
@@ -140,17 +206,3 @@ def _make_database(uri: str) -> None:
     part.unlink(missing_ok=True)
     MlflowClient(f"sqlite:///{part}", f"sqlite:///{part}").search_registered_models(max_results=1)
     part.replace(path)
-
-
-def _registered(found: "ModelVersion") -> RegisteredVersion:
-    tags = found.tags
-    return RegisteredVersion(
-        model=found.name,
-        version=str(found.version),
-        key=tags[KEY],
-        dataset=tags[DATASET],
-        parent=tags.get(PARENT),
-        weights=Path(found.source) / "weights.safetensors",
-        bundle=tags.get(BUNDLE),
-        metrics={name[len(METRIC) :]: float(tags[name]) for name in sorted(tags) if name.startswith(METRIC)},
-    )

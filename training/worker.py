@@ -3,38 +3,47 @@
 import json
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from datasets.errors import CarloopError
 from datasets.processes import end_with_stdin
-from training.jobs import JOB, DetectorJob, OnEpoch
+from training.jobs import JOB, DetectorJob
 
 
 def main(job_path: Path) -> None:
-    report = _take_stdout()
+    write = _take_stdout()
     end_with_stdin()
     job = JOB.validate_json(job_path.read_bytes())
+
+    def report(epoch: int, epochs: int, losses: dict[str, float]) -> None:
+        write({"epoch": epoch, "epochs": epochs, "losses": losses})
+
+    def note(text: str) -> None:
+        write({"note": text})
+
     if isinstance(job, DetectorJob):
         from training.detector import train_detector
 
-        train_detector(job, on_epoch=report)
+        train_detector(job, on_epoch=report, on_note=note)
     else:
         from training.classifier import train_classifier
 
-        train_classifier(job, on_epoch=report)
+        train_classifier(job, on_epoch=report, on_note=note)
 
 
-def _take_stdout() -> OnEpoch:
-    """Keep stdout for the epochs' lines; whatever libraries print goes to the log, which is stderr."""
+def _take_stdout() -> Callable[[dict[str, Any]], None]:
+    """Keep stdout for lines of JSON; whatever libraries print goes to the log, which is stderr."""
     lines = os.fdopen(os.dup(sys.stdout.fileno()), "w", buffering=1)
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
 
-    def report(epoch: int, epochs: int, losses: dict[str, float]) -> None:
-        line = json.dumps({"epoch": epoch, "epochs": epochs, "losses": losses})
+    def write(event: dict[str, Any]) -> None:
+        line = json.dumps(event)
         lines.write(line + "\n")
         print(line)
 
-    return report
+    return write
 
 
 if __name__ == "__main__":

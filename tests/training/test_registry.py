@@ -1,15 +1,15 @@
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from training.bundle import read_pointer
-from training.errors import NotPublishable
-from training.evaluate import ClassifierScores, DetectorScores
-from training.promotion import decide, promote, publish_champion
+from training.errors import NoSuchModel, NotPublishable
+from training.promotion import promote, publish_champion, roll_back
 from training.registry import RegisteredVersion, Registry
-from training.settings import PromotionSettings
 
 MODEL = "damage_detector"
+NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +60,7 @@ def test_a_promoted_version_is_champion_and_served(registry: Registry, training:
     version = registered(registry, training, "promoted", model="cleanliness_classifier")
     challenger = registry.describe(version, bundle="c" * 64, metrics={})
 
-    promote(registry, challenger, tmp_path)
+    promote(registry, challenger, tmp_path, now=NOW)
 
     assert registry.champion("cleanliness_classifier") == challenger
     assert read_pointer(tmp_path, "cleanliness_classifier") == "c" * 64
@@ -78,28 +78,73 @@ def test_a_promotion_killed_half_way_is_completed(registry: Registry, training: 
 
 def test_a_version_without_bundle_is_not_promoted(registry: Registry, training: Path, tmp_path: Path) -> None:
     with pytest.raises(NotPublishable, match="has no bundle"):
-        promote(registry, registered(registry, training, "bare"), tmp_path)
+        promote(registry, registered(registry, training, "bare"), tmp_path, now=NOW)
 
 
-def detector(map50_95: float | None) -> DetectorScores:
-    return DetectorScores(map50_95, map50_95, {})
+def described(
+    registry: Registry, training: Path, key: str, *, model: str, parent: str | None = None
+) -> RegisteredVersion:
+    version = registry.register(model, key=key, dataset="d" * 64, parent=parent, training=training)
+    return registry.describe(version, bundle=version.version[-1] * 64, metrics={})
 
 
-@pytest.mark.parametrize(
-    ("champion", "challenger", "min_gain", "promoted", "reason"),
-    [
-        (None, detector(0.3), 0.0, True, "no champion yet"),
-        (detector(0.3), detector(0.35), 0.0, True, "mAP50-95 0.3500 against the champion's 0.3000"),
-        (detector(0.3), detector(0.3), 0.0, False, "the champion stays"),
-        (detector(0.3), detector(0.35), 0.1, False, "at least 0.1 needed"),
-        (detector(0.3), detector(None), 0.0, False, "no labels"),
-        (ClassifierScores(0.8, 0.9), ClassifierScores(0.9, 0.8), 0.0, True, "macro F1 0.9000"),
-    ],
-)
-def test_the_primary_metric_decides(
-    champion: DetectorScores | None, challenger: DetectorScores, min_gain: float, promoted: bool, reason: str
+def test_a_description_keeps_intervals_test_set_parity_and_decision(registry: Registry, training: Path) -> None:
+    version = registered(registry, training, "told")
+
+    registry.describe(
+        version, bundle="b" * 64, metrics={"map50": 0.5}, intervals={"map50": (0.1 + 0.2, 0.7)}, test_set="t" * 64
+    )
+    registry.note_parity(version, "openvino", agrees=True, told="boxes within 0.1 px")
+    registry.note_decision(version, "the champion stays")
+
+    found = registry.find(version.name)
+    assert (found.intervals, found.test_set) == ({"map50": (0.1 + 0.2, 0.7)}, "t" * 64)
+    assert found.parity == {"openvino": (True, "boxes within 0.1 px")}
+    assert found.decision == "the champion stays"
+
+
+def test_a_rollback_goes_back_one_champion_at_a_time(registry: Registry, training: Path, tmp_path: Path) -> None:
+    versions = [described(registry, training, f"in turn {n}", model="in_turn") for n in range(3)]
+    for version in versions:
+        promote(registry, version, tmp_path, now=NOW, reason="better")
+
+    assert roll_back(registry, "in_turn", tmp_path, now=NOW, reason="it hid scratches") == versions[1]
+    assert read_pointer(tmp_path, "in_turn") == versions[1].bundle
+    promote(registry, versions[2], tmp_path, now=NOW)
+    assert roll_back(registry, "in_turn", tmp_path, now=NOW) == versions[1]
+    assert roll_back(registry, "in_turn", tmp_path, now=NOW) == versions[0]
+    with pytest.raises(NoSuchModel, match="first champion"):
+        roll_back(registry, "in_turn", tmp_path, now=NOW)
+
+    told = [(turn.event, turn.version) for turn in registry.history("in_turn")]
+    assert told[:4] == [("promoted", "1"), ("promoted", "2"), ("promoted", "3"), ("rolled back", "2")]
+    assert registry.history("in_turn")[3].reason == "it hid scratches"
+
+
+def test_a_rollback_killed_half_way_is_completed_and_not_done_twice(
+    registry: Registry, training: Path, tmp_path: Path
 ) -> None:
-    decision = decide(champion, challenger, PromotionSettings(min_gain=min_gain))
+    versions = [described(registry, training, f"killed {n}", model="killed") for n in range(3)]
+    for version in versions:
+        promote(registry, version, tmp_path, now=NOW)
+    registry.note_turn(versions[1], "rolled back", now=NOW)  # and killed before the alias moved
 
-    assert decision.promote is promoted
-    assert reason in decision.reason
+    assert roll_back(registry, "killed", tmp_path, now=NOW) == versions[1]
+    assert len(registry.history("killed")) == 4
+
+
+def test_without_history_a_rollback_goes_to_the_parent(registry: Registry, training: Path, tmp_path: Path) -> None:
+    first = described(registry, training, "older 1", model="older")
+    second = described(registry, training, "older 2", model="older", parent=first.version)
+    registry.set_alias("champion", second)
+
+    assert roll_back(registry, "older", tmp_path, now=NOW) == first
+
+
+def test_what_is_not_registered_is_told_with_what_is(registry: Registry, training: Path) -> None:
+    described(registry, training, "asked for", model="asked_for")
+
+    with pytest.raises(NoSuchModel, match="there are asked_for@challenger, asked_for@1"):
+        registry.find("asked_for@champion")
+    with pytest.raises(NoSuchModel, match="no model 'absent'"):
+        registry.find("absent@1")

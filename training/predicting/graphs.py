@@ -6,9 +6,9 @@ Pixels become floats in [0, 1] inside of the compiled graph, which costs less th
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import cached_property
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, Protocol, TypeVar
 
 import numpy as np
 import openvino
@@ -26,15 +26,36 @@ _CPU = "CPU"
 _AHEAD = 2  # squares handed over per square that is computed on, so that none waits for the caller
 
 
-class Graph:
-    """A compiled graph; may be used from several threads."""
+class Runs(Protocol):
+    """What answers squares: a compiled graph, or the same model in another form."""
 
-    def __init__(self, bundle: Bundle, *, precision: Precision = "f32") -> None:
+    size: int
+
+    @property
+    def output_shapes(self) -> list[tuple[int, ...]]:
+        """One for each output, with a first axis of 1."""
+
+    def answers(self, square: Pixels) -> AbstractContextManager[Sequence[Floats]]:
+        """The outputs for one square, to be read within the block."""
+
+    def stream(self, squares: Iterable[tuple[Tag, Pixels]]) -> Iterator[tuple[Tag, Sequence[Floats]]]:
+        """The outputs for each (tag, square), in order; each is to be read before the next is asked for."""
+
+
+class Graph:
+    """A compiled graph; may be used from several threads.
+
+    `exported` is OpenVINO's own form of it, (model.xml, model.bin), to be run in place of the bundle's.
+    """
+
+    def __init__(
+        self, bundle: Bundle, *, precision: Precision = "f32", exported: tuple[bytes, bytes] | None = None
+    ) -> None:
         self.size = bundle.spec.image_size
         self._core = openvino.Core()
         self._precision = _supported(precision, self._core)
         try:
-            self._model = _read(bundle, self._core)
+            self._model = _read(bundle, exported or (bundle.read_graph(), b""), self._core)
             self.output_shapes = [tuple(output.shape) for output in self._model.outputs]
             self._quick = self._compile("LATENCY")
         except RuntimeError as error:
@@ -91,9 +112,9 @@ class Graph:
         return self._core.compile_model(self._model, _CPU, settings)
 
 
-def _read(bundle: Bundle, core: Any) -> Any:
+def _read(bundle: Bundle, content: tuple[bytes, bytes], core: Any) -> Any:
     """The bundle's graph for one square, as bytes that are scaled in it."""
-    model = core.read_model(bundle.read_graph(), b"")
+    model = core.read_model(*content)
     model.reshape([1, 3, bundle.spec.image_size, bundle.spec.image_size])
     steps = PrePostProcessor(model)
     steps.input().tensor().set_element_type(openvino.Type.u8).set_layout(openvino.Layout("NHWC"))

@@ -1,0 +1,202 @@
+"""`carloop model` on a home with a constant detector and two classifiers that look at how green a picture is."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import onnx
+import pytest
+from click.testing import CliRunner
+from onnx import TensorProto, helper, numpy_helper
+
+from datasets.coco import Image, Provenance, Tag, make_dataset, with_negatives
+from datasets.errors import BadDataset, BadInput
+from datasets.files import read_json
+from datasets.labelled import tag
+from datasets.ledger import Ledger, Prelabel
+from datasets.review import fates_of_job
+from datasets.taxonomy import Category, Taxonomy
+from datasets.versions import write_version
+from pipelines.modelling.cli import model
+from pipelines.modelling.place import Place, find_place
+from training.bundle import BundleSpec, read_pointer, write_bundle
+from training.errors import NoSuchModel
+
+NAME, SIZE, CARS = "cleanliness_classifier", 32, 8
+TAXONOMY = Taxonomy(categories=(Category(name="clean", kind="tag"), Category(name="dirty", kind="tag")))
+
+
+def write_green_graph(path: Path, gain: float) -> Path:
+    """Probabilities of clean and dirty: 0.5 and 0.5 where half of a picture's green is there, by `gain` from that."""
+    nodes = [
+        helper.make_node("ReduceMean", ["images"], ["mean"], axes=[2, 3], keepdims=0),
+        helper.make_node("MatMul", ["mean", "weights"], ["mixed"]),
+        helper.make_node("Add", ["mixed", "bias"], ["output"]),
+    ]
+    weights = np.zeros((3, 2), np.float32)
+    weights[1] = (-gain, gain)
+    bias = np.array([0.5 + gain / 2, 0.5 - gain / 2], np.float32)
+    constants = [numpy_helper.from_array(weights, "weights"), numpy_helper.from_array(bias, "bias")]
+    images = helper.make_tensor_value_info("images", TensorProto.FLOAT, ["batch", 3, SIZE, SIZE])
+    answer = helper.make_tensor_value_info("output", TensorProto.FLOAT, ["batch", 2])
+    graph = helper.make_graph(nodes, "green", [images], [answer], constants)
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8), path)
+    return path
+
+
+def write_cars(store: Path, split: str) -> list[Image]:
+    """Two photographs of each car; a dirty one is green."""
+    images = []
+    for number in range(2 * CARS):
+        dirty = number // 2 % 2
+        pixels = np.random.default_rng([number, len(split)]).integers(0, 60, (SIZE, SIZE, 3), np.uint8)
+        pixels[..., 1] += np.uint8(150 * dirty)
+        content = cv2.imencode(".png", pixels)[1].tobytes()
+        sha256 = hashlib.sha256(content).hexdigest()
+        path = store / f"images/{sha256[:2]}/{sha256}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+        images.append(
+            Image(
+                sha256,
+                str(path.relative_to(store)),
+                SIZE,
+                SIZE,
+                family=f"{split} car {number // 2}",
+                split=split,  # type: ignore[arg-type]
+                source=Provenance(license="CC0-1.0"),
+                tags=(Tag(1 + dirty),),
+            )
+        )
+    return images
+
+
+def write_cars_version(place: Place, split: str) -> str:
+    images = write_cars(place.store, split)
+    return write_version(with_negatives(make_dataset(TAXONOMY, images, ()), TAXONOMY.ids()), place.versions)
+
+
+def register(place: Place, gain: float, dataset: str, test_set: str) -> str:
+    training = place.root / f"training {gain}"
+    training.mkdir()
+    registered = place.registry.register(NAME, key=str(gain), dataset=dataset, parent=None, training=training)
+    spec = BundleSpec(
+        task="classifier",
+        model=NAME,
+        version=registered.version,
+        class_names=("clean", "dirty"),
+        image_size=SIZE,
+    )
+    bundle = write_bundle(place.bundles, spec, write_green_graph(place.root / "model.onnx", gain))
+    place.registry.describe(registered, bundle=bundle, metrics={"macro_f1": 0.5}, test_set=test_set)
+    return registered.name
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Version 1 takes green for clean, 2 and 3 for dirty; trained on the train cars, tested on the test cars."""
+    home = tmp_path_factory.mktemp("home")
+    place = find_place(home, None)
+    train, test = write_cars_version(place, "train"), write_cars_version(place, "test")
+    for gain in (-0.5, 0.5, 0.6):
+        register(place, gain, train, test)
+    return home
+
+
+def run(home: Path, *arguments: object, fails: bool = False) -> Any:
+    """What a command told as JSON; the exit code if it `fails`."""
+    result = CliRunner().invoke(model, [*map(str, arguments), "--home", str(home), "--json"], catch_exceptions=False)
+    assert (result.exit_code != 0) == fails, result.output
+    return json.loads(result.stdout)
+
+
+def test_models_are_promoted_rolled_back_and_listed(home: Path) -> None:
+    assert run(home, "promote", f"{NAME}@1", "--dry-run")["promoted"]
+    assert run(home, "list")[NAME]["aliases"] == {"challenger": "3"}, "a dry run changes nothing"
+    assert "no champion yet" in run(home, "promote", f"{NAME}@1")["reasons"][0]
+
+    better = run(home, "promote", f"{NAME}@2")
+    assert better["promoted"]
+    assert better["comparison"]["overall"]["gain"]["value"] == pytest.approx(1.0)
+    assert run(home, "promote", f"{NAME}@2")["reasons"] == [f"{NAME}@2 is the champion already"]
+    alike = run(home, "promote", f"{NAME}@3", fails=True)
+    assert not alike["promoted"]
+    assert "the champion stays" in alike["reasons"][0]
+
+    assert run(home, "rollback", NAME, "--reason", "trying")["champion"] == f"{NAME}@1"
+
+    place = find_place(home, None)
+    champion = place.registry.champion(NAME)
+    assert champion is not None
+    assert champion.version == "1"
+    assert read_pointer(place.bundles, NAME) == champion.bundle
+    told = run(home, "list")[NAME]
+    assert [turn["event"] for turn in told["history"]] == ["promoted", "promoted", "rolled back"]
+    assert told["history"][-1]["reason"] == "trying"
+    assert "the champion stays" in told["versions"][2]["decision"]
+
+
+def test_an_evaluation_is_written_once_and_recomputed(home: Path) -> None:
+    first = run(home, "evaluate", f"{NAME}@2", "--resamples", "50")
+    report = Path(first["folder"]) / "report.json"
+    written = report.stat().st_mtime_ns
+
+    assert first["overall"]["macro_f1"]["value"] == 1
+    assert run(home, "evaluate", f"{NAME}@2", "--resamples", "50") == first
+    assert report.stat().st_mtime_ns == written
+    assert run(home, "evaluate", "--from", first["folder"]) == first
+    assert {**read_json(report), "folder": first["folder"]} == first
+    with pytest.raises(BadInput, match="another resamples"):
+        run(home, "evaluate", f"{NAME}@2", "--resamples", "60", "--out", first["folder"])
+
+
+def test_two_models_are_compared(home: Path) -> None:
+    found = run(home, "compare", f"{NAME}@1", f"{NAME}@2", "--resamples", "50")
+
+    assert found["certainty"] == 1
+    assert {one["name"] for one in found["classes"]} == {"pooled"}
+
+
+def test_a_model_tells_what_it_comes_from(home: Path) -> None:
+    place = find_place(home, None)
+    version, cars = place.read_version(place.registry.find(f"{NAME}@1").dataset)
+    shown, other = (image.sha256 for image in cars.images[:2])
+    ledger = Ledger(f"sqlite:///{place.ledger.absolute()}")
+    stored = [Prelabel(shown, f"{NAME}@1", tag("dirty", score=0.9))]
+    ledger.write_prelabels(7, stored)
+    ledger.write_fates(7, fates_of_job([shown, other], [(shown, tag("dirty")), (other, tag("clean"))], stored))
+    ledger.close()
+
+    told = run(home, "show", f"{NAME}@1")
+
+    assert (told["dataset"], told["images"], told["licenses"]) == (version, 2 * CARS, {"CC0-1.0": 2 * CARS})
+    assert told["cvat_jobs"] == ["7"]
+    assert told["labels"] == {"accepted": 1, "added": 1}
+    assert told["prelabels"] == {"accepted": 1}
+
+
+def test_a_test_set_that_was_learnt_from_or_drawn_on_is_refused(home: Path) -> None:
+    place = find_place(home, None)
+    train = place.registry.find(f"{NAME}@3").dataset
+    ledger = Ledger(f"sqlite:///{place.ledger.absolute()}")
+    shown = place.read_version(train)[1].images[0].sha256
+    ledger.write_fates(8, fates_of_job([shown], [], [Prelabel(shown, f"{NAME}@1", tag("dirty", score=0.9))]))
+    ledger.close()
+
+    refused = run(home, "promote", f"{NAME}@3", "--on", train, fails=True)
+
+    assert "test frames were pre-labelled" in refused["reasons"][0]
+    assert f"shares {2 * CARS} of {2 * CARS} images with what the challenger was trained on" in refused["reasons"][1]
+
+
+def test_what_is_not_there_is_told(home: Path, tmp_path: Path) -> None:
+    with pytest.raises(NoSuchModel, match="there are cleanliness_classifier"):
+        run(home, "show", "damage_detector@1")
+    with pytest.raises(BadDataset, match="carloop dataset list"):
+        run(home, "evaluate", f"{NAME}@1", "--on", "absent")
+    with pytest.raises(BadInput, match="no run of the loop"):
+        run(home, "list", "--run", tmp_path)
+    assert CliRunner().invoke(model, ["evaluate"]).exit_code == 2
