@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from datasets.coco import Image
-from datasets.selection import select
+from datasets.selecting.families import select
 
 IMAGES = [Image(f"{n:064}", f"{n}.jpg", 64, 48, family=f"car {n // 3}") for n in range(12)]
 ANY_IMAGES = st.lists(st.sampled_from(IMAGES), unique_by=lambda image: image.sha256)
