@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from cvat.client import connect
 from datasets.coco import Image
-from datasets.curation import open_fiftyone
+from datasets.curating import open_fiftyone
 from datasets.importing import TruthFolder
 from datasets.labelled import LabelledObject, tag
 from datasets.ledger import Ledger

@@ -129,7 +129,7 @@ def _torch() -> str:
 
 
 def _fiftyone() -> str:
-    from datasets.curation import open_fiftyone
+    from datasets.curating import open_fiftyone
 
     with _scratch_run() as run, start_mongodb(run) as uri, open_fiftyone(uri) as fo:
         return f"{fo.__version__}, {len(fo.list_datasets())} datasets in MongoDB at {without_login(uri)}"

@@ -13,7 +13,7 @@ from cvat.project import require_project
 from cvat.pull import Listing, Puller, read_tasks
 from datasets.coco import Dataset, make_dataset
 from datasets.comparison import VERDICTS
-from datasets.curation import write_review
+from datasets.curating import Review, failed_probes, shown_fates, sync
 from datasets.ledger import FateRow
 from datasets.merge import merge
 from datasets.versions import read_version, write_version
@@ -139,14 +139,14 @@ def curate(bench: Bench, pulled: Pulled) -> None:
     versions = [read_version(bench.run.versions, name, taxonomy) for name in (pulled.dataset, pulled.test_set)]
     dataset = merge(versions, taxonomy=taxonomy)
     with bench.progress.step(f"curate {len(dataset.images)} images in FiftyOne"):
-        write_review(bench.fiftyone, bench.run.review_name, dataset, _shown_fates(bench), bench.store)
-
-
-def _shown_fates(bench: Bench) -> list[FateRow]:
-    """Every fate but those of what was planted."""
-    planted = {(job_id, probe.sha256) for job_id, probes in bench.ledger.read_probes().items() for probe in probes}
-    by_job = bench.ledger.read_fates_by_job()
-    return [row for job_id, rows in by_job.items() for row in rows if (job_id, row.sha256) not in planted]
+        review = Review(
+            dataset,
+            bench.store,
+            fates=shown_fates(bench.ledger),
+            quarantine=bench.ledger.read_quarantine(),
+            failed_probes=failed_probes(bench.ledger),
+        )
+        sync(bench.fiftyone, bench.run.review_name, review)
 
 
 @step("train")

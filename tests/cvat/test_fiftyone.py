@@ -18,7 +18,7 @@ from pathlib import Path
 from PIL import Image as PillowImage
 from cvat_sdk import make_client, models
 from cvat_sdk.core.proxies.annotations import AnnotationUpdateAction
-from datasets.curation import open_fiftyone
+from datasets.curating import open_fiftyone
 
 folder, mongodb, url, user, password = Path(sys.argv[1]), *sys.argv[2:]
 for shade in (10, 200):

@@ -1,0 +1,135 @@
+"""`carloop curate sync` and `brain`: versions of the shelf, with all that is known of them, into FiftyOne."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+from rich.console import Console
+
+from datasets.coco import Dataset, from_records
+from datasets.curating import Review, failed_probes, shown_fates, sync
+from datasets.curating.brain import write_evaluations, write_likeness
+from datasets.curating.decisions import read_decisions
+from datasets.curating.reading import load_review
+from datasets.errors import BadInput
+from datasets.merge import merge_records
+from datasets.merging.conflicts import Conflict
+from datasets.records import CocoFile
+from datasets.versions import read_conflicts, taxonomy_of
+from pipelines.annotation.ledgers import find_scope, ledger_url
+from pipelines.annotation.ledgers import opened as opened_ledger
+from pipelines.curating.place import decisions_path, opened
+from pipelines.curating.predictions import read_predictions
+from pipelines.output import show
+from pipelines.progress import Progress
+from pipelines.shelf import Shelf
+
+VERSIONS = "versions"
+"""What a FiftyOne dataset's `info` calls the versions that it shows."""
+
+
+def sync_versions(
+    home: Path,
+    versions: Sequence[str],
+    *,
+    name: str,
+    predictions: Mapping[str, Path],
+    ledger: str | None,
+    scope: str | None,
+    as_json: bool,
+) -> None:
+    """Make or update the FiftyOne dataset `name`, and tell what was new."""
+    shelf, progress = Shelf(home), Progress(Console(stderr=True))
+    with progress.step("read what is known"):
+        content, conflicts = _read(shelf, versions)
+        dataset = from_records(content, taxonomy_of(content))
+        said = {model: read_predictions(path, content, dataset) for model, path in predictions.items()}
+        review = _review(shelf, home, dataset, conflicts, said, ledger, scope)
+    with opened(home) as fo, progress.step(f"show {len(dataset.images):,} images in FiftyOne"):
+        synced = sync(fo, name, review, info={VERSIONS: [_reference(shelf, version) for version in versions]})
+    show(
+        {
+            "dataset": name,
+            "images": synced.images,
+            "added": synced.added,
+            "changed": synced.changed,
+            "removed": synced.removed,
+        },
+        as_json=as_json,
+    )
+
+
+def _read(shelf: Shelf, versions: Sequence[str]) -> tuple[CocoFile, Sequence[Conflict]]:
+    """One version as it is, several merged."""
+    if len(versions) == 1:
+        return shelf.read_content(versions[0]), read_conflicts(shelf.find(versions[0]))
+    files = [(version, shelf.read_content(version)) for version in versions]
+    merged = merge_records(files, taxonomy=taxonomy_of(files[0][1]))
+    return merged.content, merged.conflicts
+
+
+def _reference(shelf: Shelf, version: str) -> str:
+    """The name of a version, which may stand for a newer one later, or its digest."""
+    return version if version in shelf.names() else shelf.find(version).name
+
+
+def _review(
+    shelf: Shelf,
+    home: Path,
+    dataset: Dataset,
+    conflicts: Sequence[Conflict],
+    predictions: Mapping[str, Dataset],
+    url: str | None,
+    scope: str | None,
+) -> Review:
+    found = _ledger(home, url, scope)
+    with found if found else nullcontext() as ledger:
+        return Review(
+            dataset,
+            shelf.store,
+            fates=shown_fates(ledger) if ledger else (),
+            predictions=predictions,
+            conflicts=conflicts,
+            quarantine=ledger.read_quarantine() if ledger else {},
+            failed_probes=failed_probes(ledger) if ledger else {},
+            decisions=read_decisions(decisions_path(home)),
+        )
+
+
+def _ledger(home: Path, url: str | None, scope: str | None) -> Any:
+    """The ledger to take fates from; None where none is named and the home has none yet."""
+    try:
+        address = ledger_url(url, None, home)
+    except BadInput:
+        if url:
+            raise
+        return None
+    return opened_ledger(address, find_scope(address, scope=scope, project_path=None))
+
+
+def think(home: Path, name: str, *, embeddings: Path | None, distance: float, as_json: bool) -> None:
+    """FiftyOne's Brain on a dataset that was synced."""
+    progress = Progress(Console(stderr=True))
+    told: dict[str, Any] = {"dataset": name}
+    with opened(home) as fo:
+        dataset = load_review(fo, name)
+        if embeddings:
+            with progress.step("compare embeddings"):
+                told.update(write_likeness(dataset, *_read_embeddings(embeddings), distance=distance))
+        with progress.step("evaluate predictions"):
+            told["evaluated"] = dict(write_evaluations(fo, dataset))
+    show(told, as_json=as_json)
+
+
+def _read_embeddings(path: Path) -> tuple[list[str], Any]:
+    """`sha256s` (N,) and `embeddings` (N, D) of an .npz file. Raises BadInput."""
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return arrays["sha256s"].tolist(), arrays["embeddings"]
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
+        raise BadInput(
+            f"{path} holds no embeddings: {error}; an .npz file with sha256s (N,) and embeddings (N, D) is needed"
+        ) from None

@@ -1,0 +1,93 @@
+"""What reviewers decided, in a file and on a version."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from datasets.coco import Annotation, Image, View, make_dataset, to_records
+from datasets.curating.decisions import (
+    MARKS,
+    Decision,
+    apply_decisions,
+    marked,
+    only,
+    read_decisions,
+    updated,
+    write_decisions,
+)
+from datasets.errors import BadDataset
+from datasets.records import CocoFile
+from datasets.taxonomy import DEFAULT_TAXONOMY
+
+SHA256S = [f"{number:064x}" for number in range(6)]
+DECISIONS = st.dictionaries(
+    st.sampled_from(SHA256S), st.builds(Decision, st.sets(st.sampled_from(MARKS)).map(lambda s: tuple(sorted(s))))
+)
+
+
+def make_content() -> CocoFile:
+    """Three cars of two photographs each; the last is the test set's."""
+    views = (View("source", "a.jpg", "car", "train"),)
+    images = [
+        Image(sha256, f"{sha256}.jpg", 10, 10, f"car {number // 2}", "test" if number > 3 else "train", views=views)
+        for number, sha256 in enumerate(SHA256S)
+    ]
+    annotations = [Annotation(sha256, 1, (0, 0, 5, 5)) for sha256 in SHA256S]
+    return to_records(make_dataset(DEFAULT_TAXONOMY, images, annotations))
+
+
+def sides(content: CocoFile) -> dict[str, str | None]:
+    return {image.sha256: image.split for image in content.images}
+
+
+def test_excluded_images_leave_with_their_objects() -> None:
+    decided = apply_decisions(make_content(), {SHA256S[1]: Decision(("exclude",))})
+    assert decided.excluded == {SHA256S[1]}
+    assert [image.sha256 for image in decided.content.images] == [SHA256S[0], *SHA256S[2:]]
+    assert len(decided.content.annotations) == 5
+
+
+def test_a_gold_image_takes_its_car_off_training_and_nothing_else() -> None:
+    decided = apply_decisions(make_content(), {SHA256S[0]: Decision(("gold",)), SHA256S[4]: Decision(("gold",))})
+    assert list(sides(decided.content).values()) == [None, None, "train", "train", "test", "test"]
+    assert (decided.gold, decided.benched) == ({SHA256S[0], SHA256S[4]}, {SHA256S[1]})
+    assert all(view.split is None for image in decided.content.images[:2] for view in image.views)
+
+
+@given(DECISIONS)
+def test_applying_decisions_again_changes_nothing(decisions: dict[str, Decision]) -> None:
+    once = apply_decisions(make_content(), decisions)
+    again = apply_decisions(once.content, decisions)
+    assert again.content == once.content
+    assert not again.excluded
+
+
+@given(DECISIONS, DECISIONS)
+def test_what_is_shown_counts_and_the_rest_stays(known: dict[str, Decision], shown: dict[str, Decision]) -> None:
+    found = updated(known, shown)
+    assert all(found.get(sha256, Decision()) == decision for sha256, decision in shown.items())
+    assert all(found.get(sha256, Decision()) == known[sha256] for sha256 in known.keys() - shown.keys())
+    assert updated(found, shown) == found
+
+
+def test_decisions_are_kept_in_a_file(tmp_path: Path) -> None:
+    decisions = {SHA256S[0]: Decision(("exclude",)), SHA256S[1]: Decision((), 4, "sharp")}
+    write_decisions(tmp_path / "new" / "decisions.json", decisions)
+    assert read_decisions(tmp_path / "new" / "decisions.json") == decisions
+    assert marked(decisions, "exclude") == {SHA256S[0]}
+
+
+def test_a_broken_file_of_decisions_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "decisions.json"
+    assert read_decisions(path) == {}
+    path.write_text('{"ab": {"marks": ["exlude"]}}')
+    with pytest.raises(BadDataset, match=r"decisions.json is broken: Invalid enum value 'exlude'"):
+        read_decisions(path)
+
+
+def test_a_part_of_a_file_has_these_images_alone() -> None:
+    part = only(make_content(), SHA256S[:2])
+    assert [image.sha256 for image in part.images] == SHA256S[:2]
+    assert len(part.annotations) == 2

@@ -1,0 +1,87 @@
+"""The `carloop curate` commands, one after another, in a process of its own: FiftyOne is one per process.
+
+Called with a home that has the version `cars`; prints what the commands told as JSON.
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from click.testing import CliRunner
+
+from datasets.coco import to_records
+from datasets.curating.decisions import read_decisions
+from datasets.records import parse_bbox, write_records
+from pipelines.curating.cli import curate
+from pipelines.curating.place import decisions_path, opened
+from pipelines.shelf import Shelf
+
+
+def ask(home: Path, *arguments: str) -> Any:
+    """What a command prints as JSON, or the sentence that it ends with."""
+    done = CliRunner().invoke(curate, [*arguments, "--home", str(home), "--json"])
+    return json.loads(done.stdout) if done.exit_code == 0 else str(done.exception)
+
+
+def write_predictions(home: Path) -> tuple[Path, Path]:
+    """COCO's results of a champion that sees half of what is there, and a dataset by a challenger that sees all."""
+    content = Shelf(home).read_content("cars")
+    results = [
+        {"image_id": a.image_id, "category_id": a.category_id, "bbox": list(parse_bbox(a.bbox)), "score": 0.9}
+        for a in content.annotations[::2]
+    ]
+    champion, challenger = home / "champion.json", home / "challenger.json"
+    champion.write_text(json.dumps(results))
+    write_records(to_records(Shelf(home).read("cars")), challenger)
+    return champion, challenger
+
+
+def main(home: Path) -> dict[str, Any]:
+    shelf = Shelf(home)
+    images = shelf.read("cars").images
+    trained = [image for image in images if image.split == "train"]
+    excluded, gold = trained[0], next(image for image in trained if image.family != trained[0].family)
+    champion, challenger = write_predictions(home)
+    predictions = ["--champion", str(champion), "--challenger", str(challenger)]
+    np.savez(
+        home / "embeddings.npz",
+        sha256s=[image.sha256 for image in images],
+        embeddings=np.random.default_rng(0).normal(size=(len(images), 8)),
+    )
+    (home / "broken.npz").write_text("no arrays")
+    with opened(home) as fo:
+        told: dict[str, Any] = {"images": len(images), "sync": ask(home, "sync", "cars", *predictions)}
+        told["again"] = ask(home, "sync", "cars", *predictions)
+        told["views"] = ask(home, "views", "cars")
+        told["without_predictions"] = ask(home, "sync", "cars")
+        told["brain"] = ask(home, "brain", "cars", "--embeddings", str(home / "embeddings.npz"))
+        told["broken"] = ask(home, "brain", "cars", "--embeddings", str(home / "broken.npz"))
+        dataset = fo.load_dataset("cars")
+        for image, tags in ((excluded, ["exclude", "note:blurred"]), (gold, ["gold", "relabel", "quality:5"])):
+            sample = dataset.one(fo.ViewField("sha256") == image.sha256)
+            sample.tags.extend(tags)
+            sample.save()
+        told["read"], first = ask(home, "read", "cars"), read_decisions(decisions_path(home))
+        told["read_again"] = ask(home, "read", "cars")
+        told["same_decisions"] = read_decisions(decisions_path(home)) == first
+        told["next"] = ask(home, "sync", "cars-curated", "--name", "cars")
+        told["read_next"] = ask(home, "read", "cars")
+        told["decisions"] = {sha256: list(one.marks) for sha256, one in read_decisions(decisions_path(home)).items()}
+    curated = shelf.read("cars-curated")
+    families = {image.family for image in curated.images if image.split == "train"}
+    return {
+        **told,
+        "excluded": excluded.sha256,
+        "gold": gold.sha256,
+        "is_left_out": excluded.sha256 not in curated.by_sha256,
+        "gold_is_trained_on": gold.family in families,
+        "relabel": [image.sha256 for image in shelf.read("cars-relabel").images],
+        "gold_version": [image.sha256 for image in shelf.read("cars-gold").images],
+        "address_left": (home / "mongodb" / "address").exists(),
+    }
+
+
+if __name__ == "__main__":
+    print(json.dumps(main(Path(sys.argv[1]))))
