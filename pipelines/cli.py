@@ -9,10 +9,16 @@ from datasets.errors import CarloopError
 from datasets.files import is_disk_full
 from pipelines.annotation.cli import cvat
 from pipelines.annotation.ledger import ledger_group
+from pipelines.curating.cli import curate
 from pipelines.dataset.cli import dataset
 from pipelines.functions.cli import function
 from pipelines.interrupts import note_interrupts, was_interrupted
+from pipelines.modelling.cli import model
 from pipelines.options import AS_JSON, HOME
+from pipelines.predict.cli import predict_command
+from pipelines.scraping.cli import scrape
+from pipelines.selecting.cli import select_command, simulate_command
+from pipelines.training.cli import train
 
 FRESH = click.option("--fresh", is_flag=True, help="Begin anew instead of going on with an earlier run.")
 
@@ -133,6 +139,13 @@ main.add_command(dataset)
 main.add_command(cvat)
 main.add_command(ledger_group)
 main.add_command(function)
+main.add_command(scrape)
+main.add_command(curate)
+main.add_command(train)
+main.add_command(model)
+main.add_command(predict_command)
+main.add_command(select_command)
+main.add_command(simulate_command)
 
 
 if __name__ == "__main__":

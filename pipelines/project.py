@@ -12,10 +12,11 @@ from pydantic import Field, ValidationError
 
 from cvat.settings import CvatSettings
 from datasets.importing import TruthSettings
+from datasets.selecting.settings import SelectionSettings
 from datasets.split import SplitSettings
 from datasets.taxonomy import DEFAULT_TAXONOMY, Category, Settings, Taxonomy, validation_problems
 from pipelines.errors import BadProject
-from scrapers.settings import FetchSettings
+from scrapers.settings import FetchSettings, ScrapeSettings
 from training.settings import TrainingSettings
 
 SettingsModel = TypeVar("SettingsModel", bound=Settings)
@@ -36,6 +37,8 @@ class Project(Settings):
     split: SplitSettings = SplitSettings()
     truth: TruthSettings = TruthSettings()
     fetch: FetchSettings = FetchSettings()
+    scrape: ScrapeSettings = Field(default=ScrapeSettings(), exclude=True)  # decides no run, so is in no run's key
+    selection: SelectionSettings = SelectionSettings()
     cvat: CvatSettings = CvatSettings()
     training: TrainingSettings = TrainingSettings()
     loop: LoopSettings = LoopSettings()
