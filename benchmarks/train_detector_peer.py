@@ -81,9 +81,11 @@ def train_ours(folder: Path, job: DetectorJob, on_epoch: Clock) -> None:
 def train_stock(folder: Path, job: DetectorJob, on_epoch: Clock) -> None:
     """Ultralytics' own trainer, with the same options and its own data, precision and memory format."""
     from ultralytics.models.yolo.detect import DetectionTrainer
+    from ultralytics.utils import SETTINGS
 
     from training.detector import ultralytics_options
 
+    SETTINGS["mlflow"] = False  # or it fills a database in the current folder, which takes time too
     batch = job.settings.batch if isinstance(job.settings.batch, int) else -1
     options = ultralytics_options(job, batch=batch, images=1)
     del options["amp"]
