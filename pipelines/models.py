@@ -96,12 +96,12 @@ def evaluate_and_promote(
     scores = scores_of(ours)
     challenger = _describe(bench, registered, bundle, test_set, ours, scores)
     theirs = _evaluate(bench, before.bundle, truth, test_set) if before and before.bundle else None
-    decision = decide(
-        theirs, ours, bench.run.project.training.promotion, _evidence(bench, before, challenger, bundle, truth)
-    )
+    settings = bench.run.project.training.promotion
+    decision = decide(theirs, ours, settings, _evidence(bench, before, challenger, bundle, truth))
     bench.registry.note_decision(challenger, decision.reason)
     if decision.promote:
-        promote(bench.registry, challenger, bench.run.bundles, now=datetime.now(UTC), reason=decision.brief)
+        now, store = datetime.now(UTC), settings.publish_to
+        promote(bench.registry, challenger, bench.run.bundles, now=now, reason=decision.brief, store=store)
     bench.progress.say(f"    {challenger.name}: {decision.reason}")
     kept = before or ModelResult(reason="")
     served = _result(challenger, scores) if decision.promote else kept

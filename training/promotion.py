@@ -6,6 +6,7 @@ from datetime import datetime
 from pathlib import Path
 
 from training.bundle import publish
+from training.bundle_stores import push_published
 from training.errors import NoSuchModel, NotPublishable
 from training.evaluation.comparison import Comparison, Difference, compare
 from training.evaluation.resampling import estimate, resampled_weights
@@ -161,17 +162,30 @@ def _shadow_objections(settings: PromotionSettings, evidence: Evidence) -> Itera
 
 
 def promote(
-    registry: Registry, challenger: RegisteredVersion, bundles: Path, *, now: datetime, reason: str = ""
+    registry: Registry,
+    challenger: RegisteredVersion,
+    bundles: Path,
+    *,
+    now: datetime,
+    reason: str = "",
+    store: str | None = None,
 ) -> None:
-    """Make a described version the champion, then let it be served. Raises NotPublishable without a bundle."""
+    """Make a described version the champion, then let it be served, from `store` too.
+
+    Raises:
+        NotPublishable: it has no bundle.
+        StoreAway: the store cannot be reached; promoting again completes it.
+    """
     if challenger.bundle is None:
         raise NotPublishable(f"{challenger.name} has no bundle; write one and describe the version with it first")
     registry.note_turn(challenger, "promoted", now=now, reason=reason)
     registry.set_alias("champion", challenger)
-    publish_champion(registry, challenger.model, bundles)
+    publish_champion(registry, challenger.model, bundles, store=store)
 
 
-def roll_back(registry: Registry, model: str, bundles: Path, *, now: datetime, reason: str = "") -> RegisteredVersion:
+def roll_back(
+    registry: Registry, model: str, bundles: Path, *, now: datetime, reason: str = "", store: str | None = None
+) -> RegisteredVersion:
     """Let the champion before this one take over again; returns it. What was killed half-way is completed.
 
     Raises:
@@ -180,7 +194,7 @@ def roll_back(registry: Registry, model: str, bundles: Path, *, now: datetime, r
     earlier = registry.find(f"{model}@{_earlier(registry, model)}")
     registry.note_turn(earlier, "rolled back", now=now, reason=reason)
     registry.set_alias("champion", earlier)
-    publish_champion(registry, model, bundles)
+    publish_champion(registry, model, bundles, store=store)
     return earlier
 
 
@@ -208,8 +222,13 @@ def _standing(turns: Iterable[Turn]) -> list[str]:
     return standing
 
 
-def publish_champion(registry: Registry, model: str, bundles: Path) -> None:
-    """Point serving at the champion; completes a promotion that was killed half-way, and else changes nothing."""
+def publish_champion(registry: Registry, model: str, bundles: Path, *, store: str | None = None) -> None:
+    """Point serving at the champion, in the folder and then in the store, an address that fsspec reaches.
+
+    Completes a promotion that was killed half-way, and else changes nothing. Raises StoreAway.
+    """
     champion = registry.champion(model)
     if champion is not None and champion.bundle is not None:
         publish(bundles, model, champion.bundle)
+        if store:
+            push_published(bundles, model, store)

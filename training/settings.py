@@ -143,6 +143,9 @@ class PromotionSettings(Settings):
     )
     max_milliseconds: float | None = Field(None, gt=0, description="what one image may take; not asked when not given")
     resamples: int = Field(1000, ge=100, description="of the bootstrap over photo families")
+    publish_to: str | None = Field(
+        None, description="an address that fsspec reaches, such as s3://models/cars, for functions on other machines"
+    )
     shadow_required: bool = Field(
         False, description="promote only what annotators corrected less than the champion, where both pre-annotated"
     )

@@ -125,12 +125,13 @@ def promote(
 @model.command("rollback")
 @click.argument("name", metavar="NAME")
 @click.option("--reason", default="", help="Why, for those who look at the history later.")
-@options(RUN, HOME, AS_JSON)
-def rollback(name: str, reason: str, run: Path | None, home: Path, as_json: bool) -> None:
+@options(PROJECT, RUN, HOME, AS_JSON)
+def rollback(name: str, reason: str, project_path: Path | None, run: Path | None, home: Path, as_json: bool) -> None:
     """Let the champion before this one take over again. NAME is a model's, such as damage_detector."""
-    from pipelines.modelling.promoting import roll_back_model
+    from pipelines.modelling.promoting import promotion_settings, roll_back_model
 
-    roll_back_model(find_place(home, run), name, reason=reason, as_json=as_json)
+    settings = promotion_settings(run, find_project(project_path))
+    roll_back_model(find_place(home, run), name, settings, reason=reason, as_json=as_json)
 
 
 @model.command("list")

@@ -43,14 +43,15 @@ def promote_model(
         challenger = place.registry.find(reference)
         champion = place.registry.champion(challenger.model)
         if champion is not None and champion.version == challenger.version:
-            publish_champion(place.registry, challenger.model, place.bundles)
+            publish_champion(place.registry, challenger.model, place.bundles, store=settings.publish_to)
             _show(challenger, champion, Decision(True, (f"{challenger.name} is the champion already",)), as_json)
             return
         decision = _decide(place, challenger, champion, test_set, settings, seed)
         if not dry_run:
             place.registry.note_decision(challenger, decision.reason)
         if decision.promote and not dry_run:
-            promote(place.registry, challenger, place.bundles, now=datetime.now(UTC), reason=decision.brief)
+            now, store = datetime.now(UTC), settings.publish_to
+            promote(place.registry, challenger, place.bundles, now=now, reason=decision.brief, store=store)
     _show(challenger, champion, decision, as_json)
     if not decision.promote:
         sys.exit(1)
@@ -100,9 +101,10 @@ def _show(challenger: RegisteredVersion, champion: RegisteredVersion | None, dec
     show({"promoted": "yes" if decision.promote else "no"}, as_json=False, notes=[*decision.reasons, *decision.notes])
 
 
-def roll_back_model(place: Place, name: str, *, reason: str, as_json: bool) -> None:
+def roll_back_model(place: Place, name: str, settings: PromotionSettings, *, reason: str, as_json: bool) -> None:
     """Let the champion before this one take over again."""
     with alone(place.root / _LOCK):
         left = place.registry.find(f"{name}@champion")
-        now = roll_back(place.registry, name, place.bundles, now=datetime.now(UTC), reason=reason)
-    show({"champion": now.name, "before": left.name, "bundle": now.bundle}, as_json=as_json)
+        now, store = datetime.now(UTC), settings.publish_to
+        back = roll_back(place.registry, name, place.bundles, now=now, reason=reason, store=store)
+    show({"champion": back.name, "before": left.name, "bundle": back.bundle}, as_json=as_json)

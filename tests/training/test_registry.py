@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from training.bundle import read_pointer
+from training.bundle import BundleSpec, read_bundle, read_pointer, write_bundle
 from training.errors import NoSuchModel, NotPublishable
 from training.promotion import promote, publish_champion, roll_back
 from training.registry import RegisteredVersion, Registry
@@ -74,6 +74,20 @@ def test_a_promotion_killed_half_way_is_completed(registry: Registry, training: 
     publish_champion(registry, MODEL, tmp_path)
 
     assert read_pointer(tmp_path, MODEL) == "e" * 64
+
+
+def test_functions_on_other_machines_find_the_champion_in_the_store(
+    registry: Registry, training: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "graph").write_bytes(b"graph")
+    spec = BundleSpec(task="detector", model=MODEL, version="1", class_names=("dent",), image_size=64)
+    bundle = write_bundle(tmp_path / "bundles", spec, tmp_path / "graph")
+    challenger = registry.describe(registered(registry, training, "elsewhere"), bundle=bundle, metrics={})
+
+    promote(registry, challenger, tmp_path / "bundles", now=NOW, store=f"file://{tmp_path}/elsewhere")
+
+    assert read_pointer(tmp_path / "elsewhere", MODEL) == bundle
+    assert read_bundle(tmp_path / "elsewhere", bundle).model_path.read_bytes() == b"graph"
 
 
 def test_a_version_without_bundle_is_not_promoted(registry: Registry, training: Path, tmp_path: Path) -> None:
