@@ -5,7 +5,7 @@ from cvat_sdk import Client
 from msgspec import Struct
 
 from cvat.client import address, call, read_all, repeat
-from cvat.errors import CvatAbsent, CvatConflict
+from cvat.errors import CvatAbsent, CvatConflict, CvatRefused
 from cvat.label_changes import compare_labels
 from cvat.labels import label_specs, read_labels
 from datasets.taxonomy import Taxonomy
@@ -51,7 +51,12 @@ def _push_once(client: Client, name: str, specs: list[dict[str, object]]) -> int
             f"changing them: {'; '.join(changes.conflicts)}; rename them there or choose another cvat: project:"
         )
     if changes.wanted:
-        call(client, "PATCH", f"/api/projects/{project_id}", body=msgspec.json.encode({"labels": changes.wanted}))
+        try:
+            call(client, "PATCH", f"/api/projects/{project_id}", body=msgspec.json.encode({"labels": changes.wanted}))
+        except CvatRefused:
+            if compare_labels(specs, read_labels(client, "project_id", project_id).labels).wanted == changes.wanted:
+                raise
+            return _push_once(client, name, specs)  # somebody made some of these labels meanwhile
     return project_id
 
 

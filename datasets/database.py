@@ -5,6 +5,7 @@ from sqlite3 import OperationalError
 from typing import Any
 
 from sqlalchemy import Engine, MetaData, create_engine, event
+from sqlalchemy.exc import DBAPIError
 
 _WAIT_SECONDS = 60.0
 _POLL_SECONDS = 0.01
@@ -15,8 +16,19 @@ def open_database(url: str, tables: MetaData) -> Engine:
     engine = create_engine(url)
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _make_durable)
-    tables.create_all(engine)
+    _create_tables(engine, tables)
     return engine
+
+
+def _create_tables(engine: Engine, tables: MetaData) -> None:
+    """SQLAlchemy looks which are missing and then makes them: somebody may have made one in between."""
+    while True:
+        try:
+            tables.create_all(engine)
+            return
+        except DBAPIError as error:
+            if "already exists" not in str(error.orig):
+                raise
 
 
 def _make_durable(connection: Any, _: object) -> None:

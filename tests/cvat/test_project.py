@@ -12,7 +12,7 @@ from cvat.client import call
 from cvat.errors import CvatConflict
 from cvat.label_changes import compare_labels
 from cvat.labels import WireAttribute, WireLabel, label_specs, read_labels
-from cvat.project import find_project, push_project
+from cvat.project import create_project, find_project, push_project
 from datasets.taxonomy import Attribute, Category, Element, Taxonomy
 from tests.cvat.played import directly
 
@@ -182,3 +182,15 @@ def test_a_project_that_another_made_meanwhile_is_taken_and_ours_goes(
     monkeypatch.undo()
     assert find_project(client, name) == theirs
     assert client.api_client.projects_api.list(name=name)[0].count == 1
+
+
+def test_labels_that_another_made_meanwhile_are_taken(
+    client: Client, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project_id = push_project(client, name, EVERYTHING)
+    empty = read_labels(client, "project_id", create_project(client, f"{name} empty"))
+    seen = iter([empty])  # at first they were not there yet
+    monkeypatch.setattr("cvat.project.read_labels", lambda *told: next(seen, None) or read_labels(*told))
+    assert push_project(client, name, EVERYTHING) == project_id
+    monkeypatch.undo()
+    assert len(labels_of(client, project_id)) == len(EVERYTHING.categories)
