@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 from PIL import Image as PillowImage
@@ -17,9 +16,6 @@ from PIL import Image as PillowImage
 from datasets.coco import Annotation, Dataset, Image, Origin, Provenance, Tag, make_dataset
 from datasets.store import ImageStore
 from datasets.taxonomy import Category, Taxonomy
-
-settings.register_profile("carloop", deadline=None, max_examples=60)  # a busy machine is no failure
-settings.load_profile("carloop")
 
 SHA256S = [hashlib.sha256(str(number).encode()).hexdigest() for number in range(5)]
 BOX_IDS, TAG_IDS = (1, 2), (3, 4)

@@ -112,7 +112,7 @@ def test_merging_again_changes_nothing(
     assert merge([merged, *datasets, merged], taxonomy=taxonomy) == merged
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(data=st.data())
 def test_merging_in_steps_is_merging_at_once(
     any_dataset: SearchStrategy[Dataset], taxonomy: Taxonomy, data: st.DataObject
