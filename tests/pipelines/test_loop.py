@@ -18,7 +18,8 @@ from datasets.ledger import Ledger, Pull
 from datasets.ledger.report import make_report, read_material
 from datasets.likeness import likeness
 from datasets.taxonomy import DEFAULT_TAXONOMY
-from datasets.versions import read_version
+from datasets.versions import read_content, read_version
+from tests.pipelines.dataset.helpers import invoke
 from training.bundle import read_bundle, read_pointer
 
 ROUND_0, ROUND_1 = 0, 1
@@ -158,6 +159,20 @@ def test_a_run_that_another_process_holds_is_left_alone(finished, loop_command: 
         refused = subprocess.run(loop_command(finished.home), capture_output=True, text=True, check=False)
     assert refused.returncode == 1
     assert "is working on" in refused.stderr.splitlines()[-1]
+
+
+def test_runs_that_hold_what_is_taken_down_are_told_with_their_models(finished, cars: Path, tmp_path: Path) -> None:
+    (tmp_path / "runs").symlink_to(finished.home / "runs")
+    assert invoke("import", cars, "--home", tmp_path)[0] == 0
+    last = finished.printed["rounds"][ROUND_1]
+    photograph = read_content(finished.folder / "versions" / last["dataset"]).images[0].sha256
+    takedown = ["takedown", "--hash", photograph, "--home", tmp_path]
+    held = json.loads(invoke(*takedown, "--json")[1])["runs"][finished.folder.name]
+    assert last["dataset"] in held["versions"]
+    assert {model["challenger"] for model in last["models"].values()} <= set(held["models"])
+    told = invoke(*takedown)[1]
+    assert f"The run {finished.folder.name} still has them, in {len(held['versions'])} versions" in told
+    assert f"delete {tmp_path / 'runs' / finished.folder.name}" in told
 
 
 @pytest.mark.timeout(900)

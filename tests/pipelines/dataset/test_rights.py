@@ -1,11 +1,10 @@
 """Licences are told, and what is taken down is gone, stays away and leaves nothing behind."""
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from datasets.versions import read_conflicts, read_content
+from datasets.versions import read_conflicts
 from pipelines.duplicates import Descriptors
 from pipelines.shelf import Shelf
 from tests.pipelines.dataset.helpers import (
@@ -82,21 +81,6 @@ def test_an_altered_copy_of_what_is_taken_down_is_told(run: Run, run_json: RunJs
     rear, mirrored = sha256(PHOTOGRAPHS[REAR]), sha256(MIRRORED_REAR)
     assert run_json("takedown", "--hash", rear)["near"] == [mirrored]
     assert f"{mirrored[:16]} stays but shows the same photograph" in run("takedown", "--hash", rear)
-
-
-def test_runs_of_the_loop_that_hold_what_is_taken_down_are_told_with_their_models(
-    finished: Any, cars: Path, run: Run, run_json: RunJson, home: Path
-) -> None:
-    (home / "runs").symlink_to(finished.home / "runs")
-    run("import", cars)
-    last = finished.printed["rounds"][-1]
-    photograph = read_content(finished.folder / "versions" / last["dataset"]).images[0].sha256
-    held = run_json("takedown", "--hash", photograph)["runs"][finished.folder.name]
-    assert last["dataset"] in held["versions"]
-    assert {model["challenger"] for model in last["models"].values()} <= set(held["models"])
-    told = run("takedown", "--hash", photograph)
-    assert f"The run {finished.folder.name} still has them, in {len(held['versions'])} versions" in told
-    assert f"delete {home / 'runs' / finished.folder.name}" in told
 
 
 def test_a_takedown_again_changes_nothing(home: Path, run: Run) -> None:
