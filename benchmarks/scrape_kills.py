@@ -1,6 +1,6 @@
 """Kill a scrape at seeded moments, run the same command again, and compare what is there with an undisturbed run's.
 
-    python -m benchmarks.scrape_kills [--kills 20] [--images 600] [--seed 0] [--json]
+    python -m benchmarks.scrape_kills [--kills 20] [--images 600] [--seed 0] [--apart] [--json]
 
 Each kill is a SIGKILL, some milliseconds after one of the requests that an undisturbed run makes. Compared are the
 store, byte for byte, and what the catalogue says of images and addresses, without times. The server's log tells which
@@ -55,9 +55,13 @@ class Outcome:
 
 
 class Site:
-    """Generated photographs, a log of what was asked for, and a process to kill at one of the requests."""
+    """Generated photographs, a log of what was asked for, and a process to kill at one of the requests.
 
-    def __init__(self, images: int) -> None:
+    `peer` is the way of scraping: `carloop` or `carloop-apart`.
+    """
+
+    def __init__(self, images: int, *, peer: str = "carloop") -> None:
+        self.peer = peer
         self.contents = [_photograph(number) for number in range(images)]
         self.log: Counter[str] = Counter()
         self.address = ""
@@ -118,7 +122,7 @@ def draw_kills(count: int, *, requests: int, seed: int) -> list[Kill]:
 
 def scrape(site: Site, addresses: Path, folder: Path, kill: Kill | None = None) -> bool:
     """One run to its end; whether it was killed. Raises RuntimeError with its last words when it fails otherwise."""
-    command = [sys.executable, "-m", "benchmarks.scrape_peer", "carloop", str(addresses), str(folder), site.address]
+    command = [sys.executable, "-m", "benchmarks.scrape_peer", site.peer, str(addresses), str(folder), site.address]
     with tempfile.TemporaryFile() as said:
         process = subprocess.Popen(command, stdout=said, stderr=said)
         site.expect(kill, process)
@@ -181,12 +185,13 @@ def _photograph(number: int) -> bytes:
 @click.option("--kills", type=click.IntRange(min=1), default=20, show_default=True, help="How many runs to kill.")
 @click.option("--images", type=click.IntRange(min=1), default=600, show_default=True, help="To scrape in each run.")
 @click.option("--seed", default=0, show_default=True, help="Decides the moments.")
+@click.option("--apart", is_flag=True, help="The network in a process of its own, which is not killed but left alone.")
 @click.option("--json", "as_json", is_flag=True, help="Print the outcomes as JSON.")
-def main(kills: int, images: int, seed: int, as_json: bool) -> None:
+def main(kills: int, images: int, seed: int, apart: bool, as_json: bool) -> None:
     """Kill a scrape at seeded moments, finish it, and compare the end with an undisturbed run's."""
     from pipelines.output import show
 
-    site = Site(images)
+    site = Site(images, peer="carloop-apart" if apart else "carloop")
     with tempfile.TemporaryDirectory(prefix="carloop-kills-") as name, serving(site):
         folder = Path(name)
         addresses = folder / "list.csv"

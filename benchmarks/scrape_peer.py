@@ -4,7 +4,8 @@
 
 `aiohttp` reads 64 at once and drops what it read. `carloop` visits the list as `carloop scrape run` does, with
 robots.txt, pinned addresses, hashes, headers read, provenance and store; `carloop-apart` gives its network a process of
-its own. Prints its figures as JSON; what Python takes to import things is not in the seconds.
+its own. Prints its figures as JSON; what Python takes to import things is not in the seconds, nor in those of the
+processor, but for the process of its own.
 """
 
 import asyncio
@@ -115,12 +116,25 @@ def main(arguments: Iterable[str]) -> None:
     name, addresses, folder, server = arguments
     import_module({"aiohttp": "aiohttp", "img2dataset": "img2dataset"}.get(name, "scrapers.scrape"))
     gc.collect()
-    started = time.perf_counter()
+    started, cpu_started = time.perf_counter(), _cpu_seconds()
     figures = PEERS[name](Path(addresses), Path(folder), server)
-    seconds = time.perf_counter() - started
+    seconds, cpu_seconds = time.perf_counter() - started, _cpu_seconds() - cpu_started
+    print(
+        json.dumps(
+            figures | {"seconds": seconds, "cpu_seconds": cpu_seconds, "peak_gib": max(peak_gib(), _children_gib())}
+        )
+    )
+
+
+def _children_gib() -> float:
+    """The most that a child held that has ended."""
+    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20
+
+
+def _cpu_seconds() -> float:
+    """What this process and its children that ended have used."""
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    cpu_seconds = sum(one.ru_utime + one.ru_stime for one in used)
-    print(json.dumps(figures | {"seconds": seconds, "cpu_seconds": cpu_seconds, "peak_gib": peak_gib()}))
+    return sum(one.ru_utime + one.ru_stime for one in used)
 
 
 if __name__ == "__main__":

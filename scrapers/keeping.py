@@ -3,15 +3,18 @@
     store    what may be used
     aside    what waits in quarantine for its licence, and what was dropped as irrelevant
 
-Images and what is noted of them become durable together, the images first.
+Images and what is noted of them become durable together, the images first, in a thread of its own: while the disk
+is waited for, more images arrive, and at most as many again.
 """
 
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 
 from datasets.store import ImageStore, StoredImage
 from datasets.write_behind import WriteBehind, write_behind
@@ -47,16 +50,39 @@ class Places:
     aside: ImageStore
 
 
+@dataclass
+class Batch:
+    """Images on their way to their places, and what is to be noted when they are there."""
+
+    store: WriteBehind
+    aside: WriteBehind
+    written: set[WriteBehind] = field(default_factory=set)
+    entries: list[Entry] = field(default_factory=list)
+
+    def write(self, files: WriteBehind, path: Path, content: bytes) -> None:
+        files.write(path, content)
+        self.written.add(files)
+
+    def flush(self, catalog: Catalog) -> list[Entry]:
+        """Make them durable; returns what was noted, as it was kept."""
+        for files in self.written:
+            files.flush()
+        self.written.clear()
+        entries, self.entries = self.entries, []
+        return catalog.note(entries)
+
+
 class Keeper:
     """Keeps images with their provenance, and notes the fates of addresses. `fates` counts those of this run."""
 
-    def __init__(
-        self, places: Places, store: WriteBehind, aside: WriteBehind, rules: Rules, now: Callable[[], datetime]
-    ) -> None:
-        self._places, self._store, self._aside, self._rules, self._now = places, store, aside, rules, now
+    def __init__(self, places: Places, batches: tuple[Batch, Batch], rules: Rules, now: Callable[[], datetime]) -> None:
+        self._places, self._rules, self._now = places, rules, now
+        self._batch, self._other = batches
         self._unusable = places.catalog.unusable()
-        self._entries: list[Entry] = []
         self._flushed_at = time.monotonic()
+        self._thread = ThreadPoolExecutor(1)
+        self._flushing: Future[list[Entry]] | None = None
+        self._recipe: tuple[SourceSettings | None, str] = (None, "")
         self.fates: Counter[Fate] = Counter()
         self.troubles: list[Refusal] = []
 
@@ -80,6 +106,11 @@ class Keeper:
             Entry(url=found.url, fate=_FATES[record.state], source=source.name, reason=record.reason, record=record)
         )
 
+    @property
+    def decodes(self) -> bool:
+        """Whether an image's pixels are looked at, so that they have to be checked before."""
+        return self._rules.relevance is not None
+
     def note(self, url: str, fate: Fate, source: SourceSettings, reason: str) -> None:
         """Note why an address gave no image."""
         self._note(Entry(url=url, fate=fate, source=source.name, reason=reason))
@@ -92,23 +123,40 @@ class Keeper:
 
     def flush(self) -> None:
         """Make all that was kept and noted durable."""
-        self._store.flush()
-        self._aside.flush()
-        entries, self._entries = self._entries, []
-        self.fates.update(entry.fate for entry in self._places.catalog.note(entries))
+        self._flush_soon()
+        self._end_flush()
+
+    def close(self) -> None:
+        """Flush, and end the thread."""
+        try:
+            self.flush()
+        finally:
+            self._thread.shutdown()
+
+    def _flush_soon(self) -> None:
+        """Begin a flush when the one before has ended."""
+        self._end_flush()
+        self._flushing = self._thread.submit(self._batch.flush, self._places.catalog)
+        self._batch, self._other = self._other, self._batch
         self._flushed_at = time.monotonic()
 
+    def _end_flush(self) -> None:
+        flushing, self._flushing = self._flushing, None
+        if flushing:
+            self.fates.update(entry.fate for entry in flushing.result())
+
     def _note(self, entry: Entry) -> None:
-        self._entries.append(entry)
-        if len(self._entries) >= _AT_ONCE or time.monotonic() - self._flushed_at > _AT_LEAST_EVERY_S:
-            self.flush()
+        self._batch.entries.append(entry)
+        number = len(self._batch.entries)
+        if number >= _AT_ONCE or time.monotonic() - self._flushed_at > _AT_LEAST_EVERY_S:
+            self._flush_soon()
 
     def _write(self, record: Record, content: bytes) -> None:
         if record.state == "kept":
-            self._store.write(self._places.store.path(record.file_name), content)
+            self._batch.write(self._batch.store, self._places.store.path(record.file_name), content)
         else:
             self._unusable.add(record.sha256)
-            self._aside.write(self._places.aside.path(record.file_name), content)
+            self._batch.write(self._batch.aside, self._places.aside.path(record.file_name), content)
 
     def _record(
         self, found: FoundImage, content: bytes, image: StoredImage, source: SourceSettings, answer: Answer | None
@@ -135,12 +183,18 @@ class Keeper:
             last_modified=answer.last_modified if answer else None,
             robots=answer.robots if answer else "not asked",
             source=source.name,
-            recipe=source.version,
+            recipe=self._version(source),
             state=state,
             reason=reason,
             score=judgement.score,
             fingerprint=judgement.fingerprint,
         )
+
+    def _version(self, source: SourceSettings) -> str:
+        """A source's version is the digest of all its settings; most images are of the same one as the last."""
+        if self._recipe[0] is not source:
+            self._recipe = (source, source.version)
+        return self._recipe[1]
 
     def _state(self, found: FoundImage, judgement: Judgement) -> tuple[State, str | None]:
         if judgement.reason:
@@ -161,9 +215,15 @@ def attribution(found: FoundImage) -> str | None:
 @contextmanager
 def open_keeper(places: Places, rules: Rules, *, now: Callable[[], datetime]) -> Iterator[Keeper]:
     """A keeper for this block; what it has when the block ends is kept, however it ends."""
-    with write_behind(places.store.root) as store, write_behind(places.aside.root) as aside:
-        keeper = Keeper(places, store, aside, rules, now)
+    with _batch(places) as one, _batch(places) as other:
+        keeper = Keeper(places, (one, other), rules, now)
         try:
             yield keeper
         finally:
-            keeper.flush()
+            keeper.close()
+
+
+@contextmanager
+def _batch(places: Places) -> Iterator[Batch]:
+    with write_behind(places.store.root) as store, write_behind(places.aside.root) as aside:
+        yield Batch(store, aside)

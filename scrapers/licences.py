@@ -6,6 +6,7 @@ Names are SPDX's where it has one (https://spdx.org/licenses/), so that policies
 import re
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from typing import Literal
 from urllib.parse import urlsplit
 
@@ -47,14 +48,18 @@ def judge(stated: Iterable[str | None], policy: LicencePolicy) -> Verdict:
 
     `policy.refused` is stronger than `policy.allowed`; both hold shell patterns over names, whatever their case.
     """
+    return _judge(tuple(stated), policy.allowed, policy.refused)
+
+
+@lru_cache(maxsize=4096)
+def _judge(stated: tuple[str | None, ...], allowed: tuple[str, ...], refused: tuple[str, ...]) -> Verdict:
+    """Thousands of images state the same."""
     names = {name for one in stated if (name := licence_name(one)) is not None}
-    verdicts = {_judge_name(name, policy) for name in names}
-    if "refused" in verdicts:
+    verdicts = {name: _judge_name(name, allowed, refused) for name in names or {""}}
+    if "refused" in verdicts.values():
         return "refused"
-    if not names:
-        return _judge_name("", policy)
-    telling = _telling(names)
-    return _judge_name(telling[0], policy) if len(telling) == 1 else "unknown"
+    telling = _telling(set(verdicts))
+    return verdicts[telling[0]] if len(telling) == 1 else "unknown"
 
 
 def _telling(names: set[str]) -> list[str]:
@@ -67,10 +72,10 @@ def _telling(names: set[str]) -> list[str]:
     ]
 
 
-def _judge_name(name: str, policy: LicencePolicy) -> Verdict:
-    if _is_in(name, policy.refused):
+def _judge_name(name: str, allowed: tuple[str, ...], refused: tuple[str, ...]) -> Verdict:
+    if _is_in(name, refused):
         return "refused"
-    return "allowed" if _is_in(name, policy.allowed) else "unknown"
+    return "allowed" if _is_in(name, allowed) else "unknown"
 
 
 def _is_in(name: str, patterns: Iterable[str]) -> bool:

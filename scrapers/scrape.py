@@ -1,8 +1,10 @@
 """Scraping a source into the store: each address and each content at most once, each image with where it came from."""
 
+import gc
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -14,6 +16,7 @@ from scrapers.catalog import Catalog, Fate
 from scrapers.fetching import Arrived, Fetcher, Outcome, Wanted
 from scrapers.fetching import Fate as Transferred
 from scrapers.fetching.bulk import transfer
+from scrapers.fetching.decoding import Decoder, DecodingLimits
 from scrapers.fetching.images import describe
 from scrapers.fetching.robots import product_token
 from scrapers.found import FoundImage, Refusal
@@ -73,6 +76,7 @@ class Visit:
     known: int = 0
     observer: Observer = field(default_factory=Observer)
     asked: dict[str, None] = field(default_factory=dict)
+    _check: Callable[[bytes], None] = lambda content: None
 
     def run(self, *, limit: int | None) -> ScrapeReport:
         """Keep what is new, until the source has no more or `limit` images were stored.
@@ -151,9 +155,19 @@ class Visit:
 
     def _take(self, wanted: Iterable[FoundImage]) -> None:
         """Keep what lies here, and transfer the rest."""
-        for fate in transfer(self._remote(wanted), self._arrived, settings=self.fetch, spool=self._spool):
-            if fate.outcome in (Outcome.REFUSED, Outcome.FAILED):
-                self.keeper.note(fate.wanted.url, _fate(fate), self.source, fate.reason or "nobody said why")
+        with Decoder(DecodingLimits(pixels=self.fetch.max_image_pixels)) as decoder, _looking_at_new_objects_only():
+            self._check = decoder.check if self.keeper.decodes else _trust
+            fates = transfer(
+                self._remote(wanted),
+                self._arrived,
+                settings=self.fetch,
+                check=self._check,
+                spool=self._spool,
+                world=self.fetcher.world,
+            )
+            for fate in fates:
+                if fate.outcome in (Outcome.REFUSED, Outcome.FAILED):
+                    self.keeper.note(fate.wanted.url, _fate(fate), self.source, fate.reason or "nobody said why")
 
     @property
     def _spool(self) -> Path:
@@ -170,6 +184,7 @@ class Visit:
         content = path.read_bytes()
         try:
             image = describe(content, url=found.url, max_pixels=self.fetch.max_image_pixels)
+            self._check(content)
             self.keeper.keep(found, content, image, source=self.source)
         except CarloopError as error:
             self.keeper.note(found.url, "refused", self.source, str(error))
@@ -203,6 +218,20 @@ def selectors(source: Source) -> dict[str, str]:
     """The selectors for facts that a recipe has."""
     said = {name: getattr(source, name) for name in FIELDS if hasattr(source, name)}
     return {name: selector for name, selector in said.items() if selector} if source.kind == "listing" else {}
+
+
+@contextmanager
+def _looking_at_new_objects_only() -> Iterator[None]:
+    """Spare the garbage collector what was there before: thousands of images make it go through all that again."""
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+
+
+def _trust(content: bytes) -> None:
+    """Its header was read, and nobody here decodes it."""
 
 
 def _fate(fate: Transferred) -> Fate:

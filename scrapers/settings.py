@@ -5,6 +5,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
+from datasets.blurring.settings import BlurSettings
 from datasets.taxonomy import Settings
 from scrapers.sources.settings import Source
 
@@ -78,11 +79,12 @@ class RelevanceSettings(Settings):
 
 
 class ScrapeSettings(Settings):
-    """Where images come from, and which of them may be kept."""
+    """Where images come from, which of them may be kept, and what of them annotators may not see."""
 
     sources: tuple[Source, ...] = ()
     licences: LicencePolicy = LicencePolicy()
     relevance: RelevanceSettings = RelevanceSettings()
+    blur: BlurSettings = BlurSettings()
     max_tries: int = Field(default=5, ge=1, description="runs that ask for an address that fails")
 
     @model_validator(mode="after")

@@ -1,6 +1,6 @@
 """The one polite, safe client of the scrapers.
 
-`Fetcher` reads pages, APIs, images and files one at a time (requests); `transfer` brings many images at once (aiohttp):
+`Fetcher` reads pages, APIs, images and files one at a time (requests); `transfer` brings many images at once (asyncio):
 
     fetcher = Fetcher(settings)
     page = fetcher.fetch_page(url)                               # Answer: .text, .content, .final_url, .etag, …
@@ -10,6 +10,8 @@
 
     for fate in transfer(wanted, sink, settings=settings):       # wanted: Iterable[Wanted]; read as it is needed
         ...                                                      # exactly one Fate to each Wanted, in any order
+
+With `world=fetcher.world` both share what they know of hosts, and one pace, in the thread that they share.
 
 `sink(arrived, content)` is called with each image in the thread that iterates, as `wanted` is read there too; a
 CarloopError that it raises makes the fate `refused`. With a folder `spool` nothing that arrived is lost to a SIGKILL.

@@ -6,7 +6,6 @@ from enum import StrEnum
 from typing import Any
 
 import orjson
-from bs4.dammit import UnicodeDammit
 
 from datasets.store import StoredImage
 from scrapers.errors import FetchFailed
@@ -47,6 +46,8 @@ class Answer:
     @property
     def text(self) -> str:
         """The content as text, decoded as its header, its bytes or its `meta` say, in this order."""
+        from bs4.dammit import UnicodeDammit
+
         _, _, charset = self.headers.get("content-type", "").lower().partition("charset=")
         said = [charset.partition(";")[0].strip("\"' ")] if charset else []
         return UnicodeDammit(self.content, said, user_encodings=["utf-8"], is_html=True).unicode_markup or ""

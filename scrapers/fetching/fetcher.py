@@ -14,7 +14,7 @@ from urllib3.exceptions import HTTPError
 
 from datasets.files import sync
 from scrapers.errors import FetchFailed
-from scrapers.fetching.addresses import Resolve, resolve_by_system
+from scrapers.fetching.addresses import Resolve, Target, resolve_by_system
 from scrapers.fetching.answers import Answer
 from scrapers.fetching.bodies import Body
 from scrapers.fetching.pinned import PinnedAdapter, Watch, cut_after
@@ -41,9 +41,9 @@ class Fetcher:
     """Reads what robots.txt allows and what lies on the public network (or is named as an exception)."""
 
     def __init__(self, settings: FetchSettings, *, resolve: Resolve = resolve_by_system) -> None:
-        self._world = World(settings, resolve=resolve)
+        self.world = World(settings, resolve=resolve)
         self._settings = settings
-        self._adapter = PinnedAdapter(self._world.pinned)
+        self._adapter = PinnedAdapter(self.world.pinned)
 
     def fetch_page(self, url: str, *, etag: str | None = None, last_modified: str | None = None) -> Answer:
         """A page; with an ETag or date, `is_unchanged` instead of its content may be the answer. Raises FetchFailed."""
@@ -89,7 +89,7 @@ class Fetcher:
         self._adapter.close()
 
     def _visit(self, request: Request) -> Answer:
-        return self._perform(self._world.visit(request))
+        return self._perform(self.world.visit(request))
 
     def _perform(self, visit: Generator[Step, Any, _T]) -> _T:
         """Do what a visit says until it is over."""
@@ -108,27 +108,41 @@ class Fetcher:
     def _do(self, step: Step) -> Reply | None:
         match step:
             case Resolving(target):
-                self._world.pin(target)
+                self.world.pin(target)
             case ReadingRobots(target):
-                self._perform(self._world.read_robots(target))
+                self._perform(self.world.read_robots(target))
             case Waiting(seconds):
-                time.sleep(seconds)
+                until = time.monotonic() + seconds
+                while (left_s := until - time.monotonic()) > 0:
+                    self.world.wait(left_s)
             case Sending():
                 return self._send(step)
         return None
 
     def _send(self, step: Sending) -> Reply:
-        pace = self._world.pace(step.target)
-        time.sleep(pace.wait_s(time.monotonic()))
-        turn = Turn(pace, time.monotonic())
+        turn = self._turn(step.target)
         try:
             with cut_after(self._settings.total_timeout_s) as watch, _as_trouble(watch, self._settings.total_timeout_s):
                 return self._exchange(step, turn)
         except Trouble:
-            self._world.turn(step.target)
+            self.world.turn(step.target)
             raise
         finally:
             turn.end(time.monotonic(), max_wait_s=self._settings.max_wait_s)
+            self.world.ended()
+
+    def _turn(self, target: Target) -> Turn:
+        """Wait for the host's pace, ahead of the images that are brought from it."""
+        pace = self.world.pace(target)
+        if self.world.elsewhere:
+            return Turn(self.world.elsewhere(target, pace), time.monotonic())
+        pace.is_held = True
+        try:
+            while wait_s := pace.wait_s(time.monotonic(), is_first=True):
+                self.world.wait(wait_s)
+        finally:
+            pace.is_held = False
+        return Turn(pace, time.monotonic())
 
     def _exchange(self, step: Sending, turn: Turn) -> Reply:
         headers = {"Host": step.target.netloc, **step.headers}

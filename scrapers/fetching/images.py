@@ -12,13 +12,30 @@ import hashlib
 import struct
 
 from datasets.store import EXTENSIONS, Probe, StoredImage
-from scrapers.errors import FetchRefused
+from scrapers.errors import FetchFailed, FetchRefused
+from scrapers.fetching.answers import Answer
+from scrapers.fetching.robots import product_token
+from scrapers.fetching.robots_tags import forbidden_by_header
+from scrapers.settings import FetchSettings
 
 _FRAMES = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})
 _BARE = frozenset({0x01, *range(0xD0, 0xD9)})
 _ORIENTATION, _WIDTH, _HEIGHT = 0x0112, 0x0100, 0x0101
 _MAX_TAGS = 1000
 _PNG = b"\x89PNG\r\n\x1a\n"
+
+
+def look_at(answer: Answer | FetchFailed, settings: FetchSettings) -> StoredImage | FetchRefused | None:
+    """The image in an answer, or why it is not to be kept; None where there is no content to look at."""
+    if isinstance(answer, FetchFailed) or answer.is_unchanged:
+        return None
+    forbidden = forbidden_by_header(answer.x_robots_tag, agent=product_token(settings.user_agent))
+    if forbidden:
+        return FetchRefused(f"{answer.final_url} says {forbidden!r} in its X-Robots-Tag")
+    try:
+        return describe(answer.content, url=answer.final_url, max_pixels=settings.max_image_pixels)
+    except FetchRefused as error:
+        return error
 
 
 def describe(content: bytes, *, url: str, max_pixels: int) -> StoredImage:

@@ -2,23 +2,16 @@
 
 import asyncio
 import math
-import socket
 import time
 from collections import deque
-from collections.abc import Callable, Coroutine, Generator, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Generator, Iterable
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias, TypeVar, cast
-from urllib.parse import urlsplit
-
-import aiohttp
-from aiohttp.abc import AbstractResolver, ResolveResult
-from multidict import CIMultiDictProxy
-from yarl import URL
 
 from scrapers.errors import FetchFailed
 from scrapers.fetching.addresses import Target
 from scrapers.fetching.answers import Answer, Wanted
-from scrapers.fetching.bodies import Body
+from scrapers.fetching.connections import Connections
 from scrapers.fetching.pace import Pace
 from scrapers.fetching.steps import (
     ReadingRobots,
@@ -30,7 +23,6 @@ from scrapers.fetching.steps import (
     Trouble,
     Turn,
     Waiting,
-    is_redirect,
 )
 from scrapers.fetching.visits import World, conditions
 
@@ -54,21 +46,31 @@ class Network:
     def __init__(self, world: World, put: Callable[[Came], None]) -> None:
         self._world, self._settings, self._put = world, world.settings, put
         self._loop = asyncio.get_running_loop()
-        self._session = _session(world)
+        self._connections = Connections(world)
         self._hosts: dict[str, _Host] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._reading: dict[str, asyncio.Task[None]] = {}
         self._slots = asyncio.Semaphore(self._settings.at_once)
         self._ended = asyncio.Event()
+        self._is_paused = False
 
     async def close(self) -> None:
         """End at once, whatever is under way."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._session.close()
+        self._connections.close()
         for _ in range(10):  # what was closed lets go of its sockets in the loop's next turns
             await asyncio.sleep(0)
+
+    def pause(self, is_paused: bool) -> None:
+        """Begin no request, or go on."""
+        self._is_paused = is_paused
+        self.wake()
+
+    def wake(self) -> None:
+        """Look again whose turn it is."""
+        self._ended.set()
 
     def add(self, wanted: Iterable[Wanted]) -> None:
         """Visit these too."""
@@ -149,10 +151,8 @@ class Network:
     async def _send(self, step: Sending) -> Reply:
         turn = await self._turn(self._world.pace(step.target))
         try:
-            return await self._exchange(step, turn)
-        except TimeoutError as error:
-            raise Trouble(f"no whole answer within {self._settings.total_timeout_s:g} s{_of(error)}") from error
-        except (aiohttp.ClientError, OSError, ValueError) as error:
+            return await self._connections.ask(step, turn)
+        except (OSError, ValueError) as error:
             raise Trouble(str(error) or type(error).__name__) from error
         finally:
             turn.end(time.monotonic(), max_wait_s=self._settings.max_wait_s)
@@ -163,7 +163,7 @@ class Network:
         """Wait for the host's pace and for a connection, both at once, so that the pace is kept."""
         while True:
             await self._slots.acquire()
-            wait_s = pace.wait_s(time.monotonic())
+            wait_s = math.inf if self._is_paused else pace.wait_s(time.monotonic())
             if not wait_s:
                 return Turn(pace, time.monotonic())
             self._slots.release()
@@ -173,85 +173,8 @@ class Network:
                 self._ended.clear()
                 await self._ended.wait()
 
-    async def _exchange(self, step: Sending, turn: Turn) -> Reply:
-        url = URL(step.target.url, encoded=True)
-        async with self._session.get(url, headers=step.headers, allow_redirects=False) as response:
-            reply = Reply(response.status, _headers(response.headers), b"")
-            turn.answered(reply, time.monotonic())
-            if is_redirect(reply):
-                response.close()
-                return reply
-            return Reply(reply.status, reply.headers, await _read(response, step, reply.headers))
-
-
-async def _read(response: aiohttp.ClientResponse, step: Sending, headers: Mapping[str, str]) -> bytes:
-    most, encoding = step.request.max_bytes, headers.get("content-encoding")
-    if encoding is None and 0 <= (response.content_length or -1) <= most:
-        return await response.read()
-    body = Body(step.target.url, encoding=encoding, max_bytes=most, is_cut=step.request.is_cut)
-    async for chunk in response.content.iter_any():
-        body.feed(chunk)
-        if body.is_full:
-            break
-    return body.end()
-
-
-class _Pinned(AbstractResolver):
-    """Tells the addresses that were checked, and looks up nothing."""
-
-    def __init__(self, world: World) -> None:
-        self._world = world
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
-    ) -> list[ResolveResult]:
-        addresses = self._world.pinned(host, port)
-        if not addresses:
-            raise OSError(f"{host}:{port} has not been resolved")
-        flags = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
-        return [
-            ResolveResult(
-                hostname=host,
-                host=address,
-                port=port,
-                family=socket.AF_INET6 if ":" in address else socket.AF_INET,
-                proto=0,
-                flags=flags,
-            )
-            for address in addresses
-        ]
-
-    async def close(self) -> None:
-        """Nothing is open."""
-
-
-def _session(world: World) -> aiohttp.ClientSession:
-    settings = world.settings
-    return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=0, resolver=_Pinned(world), use_dns_cache=False),
-        timeout=aiohttp.ClientTimeout(
-            total=settings.total_timeout_s, sock_connect=settings.timeout_s, sock_read=settings.timeout_s
-        ),
-        cookie_jar=aiohttp.DummyCookieJar(),
-        auto_decompress=False,
-        trust_env=False,
-    )
-
-
-def _headers(headers: CIMultiDictProxy[str]) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for name, value in headers.items():
-        name = name.lower()
-        found[name] = f"{found[name]}, {value}" if name in found else value
-    return found
-
 
 def _host_name(url: str) -> str:
-    try:
-        return urlsplit(url).netloc
-    except ValueError:
-        return ""
-
-
-def _of(error: Exception) -> str:
-    return f": {error}" if str(error) else ""
+    """Which addresses wait in the same line; what their host is, their visits find out."""
+    parts = url.split("/", 3)
+    return parts[2] if len(parts) > 2 else ""

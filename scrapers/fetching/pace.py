@@ -16,7 +16,10 @@ _SLOW_S, _SLOW_RATIO = 1.0, 3.0
 
 @dataclass(slots=True)
 class Pace:
-    """One host's pace; `gap_s` is what the host's rate or crawl delay asks for, `at_once` the most that may be open."""
+    """One host's pace; `gap_s` is what the host's rate or crawl delay asks for, `at_once` the most that may be open.
+
+    While it `is_held` a page waits for its turn, and no image goes first.
+    """
 
     gap_s: float
     at_once: int
@@ -27,13 +30,16 @@ class Pace:
     usual_s: float | None = None
     recent_s: float = 0.0
     slowed_until: float = -math.inf
+    is_held: bool = False
 
     def __post_init__(self) -> None:
         self.allowed = float(self.at_once)
 
-    def wait_s(self, now: float) -> float:
+    def wait_s(self, now: float, *, is_first: bool = False) -> float:
         """How long to wait before the next request; infinite until an open one ends."""
-        return math.inf if self.open >= int(self.allowed) else max(0.0, self.next_at - now)
+        if self.open >= int(self.allowed) or (self.is_held and not is_first):
+            return math.inf
+        return max(0.0, self.next_at - now)
 
     def begin(self, now: float) -> None:
         """A request is made now."""

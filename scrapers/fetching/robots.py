@@ -7,6 +7,7 @@ written by people, and the careful reading offends nobody.
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import quote, unquote_to_bytes
 
 MAX_BYTES = 500 * 1024
@@ -94,6 +95,7 @@ def read_rules(content: bytes, *, agent: str) -> Rules:
     return _rules(own if is_known else others)
 
 
+@lru_cache(maxsize=16)
 def product_token(user_agent: str) -> str:
     """The name that a robots.txt knows a robot by: the beginning of its User-Agent."""
     found = _TOKEN.match(user_agent)

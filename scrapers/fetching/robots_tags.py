@@ -2,8 +2,10 @@
 
 import re
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
-from bs4 import BeautifulSoup
+if TYPE_CHECKING:
+    from bs4 import BeautifulSoup
 
 FORBIDS = ("noai", "noimageai")
 _AGENT = re.compile(r"\s*([a-z0-9_-]+)\s*:", re.IGNORECASE)
@@ -15,8 +17,10 @@ def forbidden_by_header(x_robots_tag: str | None, *, agent: str) -> str | None:
 
     Several headers are joined by commas; a robot's name, as in `otherbot: noai`, holds until the next name.
     """
+    if not x_robots_tag:
+        return None
     addressed = True
-    for part in (x_robots_tag or "").split(","):
+    for part in x_robots_tag.split(","):
         named = _AGENT.match(part)
         if named and named.group(1).lower() not in _WITH_VALUE:
             addressed = named.group(1).lower() in (agent.lower(), "*", "robots")
@@ -26,7 +30,7 @@ def forbidden_by_header(x_robots_tag: str | None, *, agent: str) -> str | None:
     return None
 
 
-def forbidden_by_page(page: BeautifulSoup, *, agent: str) -> str | None:
+def forbidden_by_page(page: "BeautifulSoup", *, agent: str) -> str | None:
     """The directive of a page's robots meta that forbids keeping its images, or None."""
     for meta in page.find_all("meta", attrs={"name": True}):
         if str(meta["name"]).strip().lower() in ("robots", agent.lower()):

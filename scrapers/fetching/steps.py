@@ -3,11 +3,11 @@
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Protocol
 
 from scrapers.fetching.addresses import Target
 from scrapers.fetching.answers import Answer
-from scrapers.fetching.pace import TROUBLE, Pace, read_retry_after
+from scrapers.fetching.pace import TROUBLE, read_retry_after
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
@@ -75,10 +75,18 @@ Step = Resolving | ReadingRobots | Sending | Waiting
 Visit = Generator[Step, Any, Answer]
 
 
+class Paced(Protocol):
+    """A pace, as far as one request that may be made now needs it."""
+
+    def begin(self, now: float) -> None: ...
+
+    def end(self, now: float, *, took_s: float, is_trouble: bool, retry_after_s: float | None = None) -> None: ...
+
+
 class Turn:
     """One request of a host's pace, from its begin to its end."""
 
-    def __init__(self, pace: Pace, now: float) -> None:
+    def __init__(self, pace: Paced, now: float) -> None:
         self._pace, self._begun = pace, now
         self._answered: float | None = None
         self._reply: Reply | None = None

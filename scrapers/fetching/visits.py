@@ -1,12 +1,12 @@
 """The rules of a visit, without I/O: a generator says what is to be done next, a client does it and sends what came.
 
 A visit checks and pins the address, asks robots.txt, makes the request, follows redirects by the same rules and tries
-again after trouble that may pass. `Fetcher` performs visits with requests, `transfer` many at once with aiohttp.
+again after trouble that may pass. `Fetcher` performs visits with requests, `transfer` many at once with asyncio.
 """
 
 import random
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from http import HTTPStatus
 from http.client import responses
 from typing import Any
@@ -18,6 +18,7 @@ from scrapers.fetching.answers import Answer
 from scrapers.fetching.pace import TROUBLE, Pace
 from scrapers.fetching.robots import MAX_BYTES, Rules, product_token, read_rules
 from scrapers.fetching.steps import (
+    Paced,
     ReadingRobots,
     Reply,
     Request,
@@ -39,7 +40,12 @@ _ROBOTS_TROUBLE_AGE_S = 600.0
 
 
 class World:
-    """What one client knows of the hosts it visits: their IP addresses, their rules and their pace."""
+    """What is known of the hosts that are visited: their IP addresses, their rules and their pace.
+
+    A `Fetcher` and a transfer in the same thread share one. The transfer sets `wait`, so that it goes on while a page
+    waits for its turn (so long or shorter), and `ended`, to be told when a page is there; one in another process
+    has the paces `elsewhere`.
+    """
 
     def __init__(self, settings: FetchSettings, *, resolve: Resolve = resolve_by_system) -> None:
         self.settings = settings
@@ -50,6 +56,9 @@ class World:
         self._pins: dict[tuple[str, int], tuple[float, tuple[str, ...]]] = {}
         self._robots: dict[str, tuple[float, Rules | str]] = {}
         self._paces: dict[str, Pace] = {}
+        self.wait: Callable[[float], None] = time.sleep
+        self.ended: Callable[[], None] = lambda: None
+        self.elsewhere: Callable[[Target, Pace], Paced] | None = None
 
     def target(self, url: str) -> Target:
         return read_target(url, allow_private=self.settings.allow_private, ports=self.settings.ports)
@@ -120,7 +129,7 @@ class World:
         """Several tries; the answer may be of any status."""
         tries = 1
         while True:
-            wait_s = 2 ** (tries - 1) * random.uniform(0.1, 0.5)
+            wait_s = 0.0
             is_last = tries >= self.settings.attempts
             try:
                 answer = yield from self._follow(request, tries)
@@ -138,8 +147,8 @@ class World:
                     return answer
                 if asked_s is not None and asked_s > self.settings.max_wait_s:
                     return answer
-                wait_s = max(wait_s, asked_s or 0.0)
-            yield Waiting(wait_s)
+                wait_s = asked_s or 0.0
+            yield Waiting(max(wait_s, 2 ** (tries - 1) * random.uniform(0.1, 0.5)))
             tries += 1
 
     def _follow(self, request: Request, tries: int) -> Visit:

@@ -8,7 +8,15 @@ from urllib.parse import urljoin, urlsplit
 from scrapers.errors import RecipeFailed
 from scrapers.fetching import Fetcher
 from scrapers.found import FoundImage, Page
-from scrapers.sources.folder import CocoImage, CocoLicense, Stated, find_in_folder, read_coco_index, read_licenses
+from scrapers.sources.folder import (
+    EACH_ALONE,
+    CocoImage,
+    CocoLicense,
+    Stated,
+    find_in_folder,
+    read_coco_index,
+    read_licenses,
+)
 from scrapers.sources.settings import CocoSource
 from scrapers.sources.unpacking import unpack_once
 
@@ -23,7 +31,7 @@ def find_in_coco(source: CocoSource, fetcher: Fetcher, folder: Path) -> Iterator
         RecipeFailed: it is no COCO dataset.
         ArchiveRefused: an archive would leave its folder or exceed its limits.
     """
-    path = folder / Path(urlsplit(source.url).path or "dataset.json").name
+    path = downloaded(source, folder)
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
         fetcher.fetch_file(source.url, path, max_bytes=source.max_bytes)
@@ -35,9 +43,24 @@ def find_in_coco(source: CocoSource, fetcher: Fetcher, folder: Path) -> Iterator
         page_url=source.page_url or source.url,
         license=source.license,
         author=source.author,
+        family=EACH_ALONE,
         licenses=read_licenses(unpacked),
     )
     return find_in_folder(unpacked, stated)
+
+
+def downloaded(source: CocoSource, folder: Path) -> Path:
+    """Where in `folder` the dataset lies once it is downloaded: an archive, or a .json file."""
+    return folder / Path(urlsplit(source.url).path or "dataset.json").name
+
+
+def address(image: CocoImage, source: CocoSource) -> str:
+    """Where an image of the file is to be had. Raises RecipeFailed where nobody says."""
+    if url := image.coco_url or image.flickr_url:
+        return url
+    if not source.images_url:
+        raise RecipeFailed(f"{source.url} gives no addresses of images; say under images_url: where they lie")
+    return urljoin(source.images_url.rstrip("/") + "/", image.file_name)
 
 
 def _listed(path: Path, source: CocoSource) -> Iterator[Page]:
@@ -47,13 +70,8 @@ def _listed(path: Path, source: CocoSource) -> Iterator[Page]:
 
 
 def _found(image: CocoImage, license: CocoLicense | None, source: CocoSource) -> FoundImage:
-    url = image.coco_url or image.flickr_url
-    if not url:
-        if not source.images_url:
-            raise RecipeFailed(f"{source.url} gives no addresses of images; say under images_url: where they lie")
-        url = urljoin(source.images_url.rstrip("/") + "/", image.file_name)
     return FoundImage(
-        url=url,
+        url=address(image, source),
         page_url=source.page_url or source.url,
         family=f"{source.name}/{image.file_name}",
         listing_id=None if image.id is None else str(image.id),

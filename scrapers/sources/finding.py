@@ -45,7 +45,7 @@ def find_pages(source: Source, fetcher: Fetcher, folder: Path, *, agent: str) ->
         case ListingRecipe():
             return find_in_listings(source, fetcher, agent=agent)
         case SitemapSource():
-            return find_in_sitemap(source, fetcher)
+            return find_in_sitemap(source, fetcher, folder)
         case UrlListSource():
             return find_in_url_list(source)
         case LocalSource():

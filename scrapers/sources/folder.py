@@ -14,6 +14,7 @@ from scrapers.found import FoundImage, Page
 
 _SUFFIXES = {".jpeg", ".tiff", *(f".{extension}" for extension in EXTENSIONS.values())}
 _PAGE = 500
+EACH_ALONE = re.compile(r".+")  # the folders of datasets are sides of their split, which say nothing of families
 
 
 class CocoLicense(msgspec.Struct, frozen=True):
@@ -66,11 +67,12 @@ def read_coco_index(path: Path) -> CocoIndex:
         raise RecipeFailed(f"{path.name} is no COCO file: {error}; give one with images and file names") from None
 
 
-def _coco_index(path: Path) -> CocoIndex | None:
+def as_coco_index(path: Path) -> CocoIndex | None:
+    """A COCO file's images and licences; None where it is some other JSON."""
     try:
         return read_coco_index(path)
     except RecipeFailed:
-        return None  # some other JSON
+        return None
 
 
 def find_in_folder(folder: Path, stated: Stated) -> Iterator[Page]:
@@ -85,7 +87,7 @@ def read_licenses(folder: Path) -> dict[str, CocoLicense | None]:
     return {
         (path.parent.relative_to(folder) / image.file_name).as_posix(): license
         for path in sorted(folder.rglob("*.json"))
-        if (index := _coco_index(path))
+        if (index := as_coco_index(path))
         for image, license in index.licensed()
     }
 
@@ -108,4 +110,4 @@ def _family(name: str, pattern: re.Pattern[str] | None) -> str:
     if pattern is None:
         return name.rpartition("/")[0] or name
     found = pattern.search(name)
-    return (found[1] if pattern.groups else found[0]) if found else name
+    return (found[1] if pattern.groups and found[1] else found[0]) if found else name

@@ -22,14 +22,24 @@ def find_locally(source: LocalSource, folder: Path) -> Iterator[Page]:
     if not source.path.exists():
         raise RecipeFailed(f"{source.path} is not there; mend path: of source {source.name!r}")
     stated = Stated(
-        f"local://{source.name}",
+        local_address(source),
         page_url=source.page_url,
         license=source.license,
         author=source.author,
         family=re.compile(source.family) if source.family else None,
     )
-    images = source.path if source.path.is_dir() else unpack_once(source.path, folder / _version(source.path))
+    images = local_folder(source, folder)
     return find_in_folder(images, replace(stated, licenses=read_licenses(images)))
+
+
+def local_address(source: LocalSource) -> str:
+    """What the addresses of its images begin with."""
+    return f"local://{source.name}"
+
+
+def local_folder(source: LocalSource, folder: Path) -> Path:
+    """The folder with its images, unpacked below `folder` where it is an archive. Raises ArchiveRefused."""
+    return source.path if source.path.is_dir() else unpack_once(source.path, folder / _version(source.path))
 
 
 def _version(path: Path) -> str:

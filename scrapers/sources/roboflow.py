@@ -5,6 +5,7 @@ get into the catalogue or a message.
 """
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from scrapers.sources.asking import fetch_reply
 from scrapers.sources.folder import Stated, find_in_folder, read_licenses
 from scrapers.sources.settings import RoboflowSource
 from scrapers.sources.unpacking import unpack_once
+
+_PHOTOGRAPH = re.compile(r"([^/]+)\.rf\.[^/]+$|[^/]+$")  # its altered copies are `<photograph>.rf.<hash>.jpg`
 
 
 class _Export(BaseModel):
@@ -41,11 +44,21 @@ def find_on_roboflow(source: RoboflowSource, fetcher: Fetcher, folder: Path) -> 
         folder.mkdir(parents=True, exist_ok=True)
         _fetch_export(source, fetcher, archive)
     unpacked = unpack_once(archive, folder / "unpacked")
-    page_url = f"https://universe.roboflow.com/{source.workspace}/{source.project}/dataset/{source.dataset_version}"
+    page_url = dataset_page(source)
     stated = Stated(
-        page_url, page_url=page_url, license=source.license, author=source.author, licenses=read_licenses(unpacked)
+        page_url,
+        page_url=page_url,
+        license=source.license,
+        author=source.author,
+        family=_PHOTOGRAPH,
+        licenses=read_licenses(unpacked),
     )
     return find_in_folder(unpacked, stated)
+
+
+def dataset_page(source: RoboflowSource) -> str:
+    """The dataset's page, which begins the addresses of its images."""
+    return f"https://universe.roboflow.com/{source.workspace}/{source.project}/dataset/{source.dataset_version}"
 
 
 def _fetch_export(source: RoboflowSource, fetcher: Fetcher, archive: Path) -> None:

@@ -61,7 +61,7 @@ def test_the_export_is_downloaded_once_and_its_images_have_its_licence(
     assert page.images[0] == FoundImage(
         url=f"{PAGE}/train/a.png",
         page_url=PAGE,
-        family=f"{PAGE}/train",
+        family=f"{PAGE}/a.png",
         license="CC BY 4.0",
         license_url="https://creativecommons.org/licenses/by/4.0/",
         title="a",

@@ -2,6 +2,7 @@
 
 import gzip
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -34,9 +35,10 @@ def _index(*urls: str) -> str:
 
 
 @pytest.fixture
-def find(site: Any, fetcher: Fetcher) -> Callable[..., list[Page | Refusal]]:
+def find(site: Any, fetcher: Fetcher, tmp_path: Path) -> Callable[..., list[Page | Refusal]]:
     def run(**settings: Any) -> list[Page | Refusal]:
-        return list(find_in_sitemap(SitemapSource(name="cars", url=site.url("/sitemap.xml"), **settings), fetcher))
+        source = SitemapSource(name="cars", url=site.url("/sitemap.xml"), **settings)
+        return list(find_in_sitemap(source, fetcher, tmp_path / "sitemaps"))
 
     return run
 
@@ -71,6 +73,23 @@ def test_only_pages_that_match_are_looked_at(find: Any, site: Any) -> None:
     site.publish("/sitemap.xml", _pages(1, 22))
     (page,) = find(pages=r"/car/\d\d$")
     assert {image.page_url for image in page.images} == {"https://cars.example/car/22"}
+
+
+def test_a_sitemap_larger_than_any_page_may_be_comes_in_pieces_and_leaves_nothing_behind(
+    find: Any, site: Any, tmp_path: Path
+) -> None:
+    entries = _pages(*range(1_200)).replace("</urlset>", f"<!--{' ' * 12_000_000}--></urlset>")
+    site.publish("/sitemap.xml", entries)
+    assert [len(page.images) for page in find()] == [1_000, 1_000, 400]
+    assert list((tmp_path / "sitemaps").iterdir()) == []
+
+
+def test_what_was_read_before_a_sitemap_breaks_off_is_taken(find: Any, site: Any) -> None:
+    whole = _pages(*range(600))
+    site.publish("/sitemap.xml", whole[: len(whole) - 200])
+    first, broken = find()
+    assert len(first.images) == 1_000
+    assert "is no sitemap" in broken.reason
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,147 @@
+"""The network of a transfer in a process of its own, all the time.
+
+It takes half a second to start, and pays from some thousands of images on: then one core reads, hashes and looks at
+headers while another one keeps. Between the two go heads alone; the contents lie in the spool. It begins nothing while
+too much that came has not been taken, so memory stays flat. The paces of hosts are there: a page that is read here
+asks for its turn.
+"""
+
+import os
+import subprocess
+import sys
+from collections import deque
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Self
+
+import msgspec
+
+from datasets.errors import Unavailable
+from scrapers.errors import FetchFailed, FetchRefused
+from scrapers.fetching.addresses import Target
+from scrapers.fetching.answers import Answer, Wanted
+from scrapers.fetching.links import Seen
+from scrapers.fetching.messages import Granted, Head, Order, PageAsked, PageEnded, Taken, packed, read_frame
+from scrapers.fetching.pace import Pace
+from scrapers.fetching.spool import spool_paths
+from scrapers.fetching.visits import World
+
+_TOLD_EVERY = 64
+_HEADS = msgspec.msgpack.Decoder(list[Head | Granted])
+
+
+class Apart:
+    """The network in a process of its own, which ends when this one does. Raises Unavailable when it ends before."""
+
+    def __init__(self, world: World, spool: Path) -> None:
+        self._world, self._spool = world, spool
+        self._wanted: dict[int, Wanted] = {}
+        self._heads: deque[Head] = deque()
+        self._files: list[int] = []
+        self._next = self._taken = 0
+
+    def __enter__(self) -> Self:
+        command = [sys.executable, "-c", "from scrapers.fetching.serving import serve; serve()", str(self._spool)]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=1 << 18)
+        settings = self._world.settings.model_dump_json().encode()
+        self._write(len(settings).to_bytes(4, "big") + settings)
+        self._world.elsewhere = self._wait_for_turn
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._world.elsewhere = None
+        self._process.kill()
+        with suppress(BrokenPipeError):
+            self._process.__exit__(kind, error, trace)
+        for file in self._files:
+            os.close(file)
+
+    def add(self, wanted: Sequence[Wanted]) -> None:
+        orders = []
+        for one in wanted:
+            self._wanted[self._next] = one
+            orders.append(Order(self._next, one.url, one.etag, one.last_modified))
+            self._next += 1
+        self._write(packed(orders))
+
+    def next(self) -> Seen:
+        while not self._heads:
+            self._read()
+        head = self._heads.popleft()
+        seen = self._seen(self._wanted.pop(head.number), head)
+        self._taken += 1
+        if self._taken == _TOLD_EVERY:
+            self._write(packed([Taken(self._taken)]))
+            self._taken = 0
+        return seen
+
+    def _seen(self, wanted: Wanted, head: Head) -> Seen:
+        if head.failure is not None:
+            kind = FetchRefused if head.is_refused else FetchFailed
+            return wanted, kind(head.failure, status=head.status, tries=head.tries), None
+        status, content = head.status or 0, self._content(head)
+        answer = Answer(wanted.url, head.final_url, status, head.headers, content, head.robots, head.tries)
+        return wanted, answer, FetchRefused(head.unfit) if head.unfit else head.image
+
+    def _content(self, head: Head) -> bytes:
+        if not self._files:
+            self._files = [os.open(path, os.O_RDONLY | os.O_CLOEXEC) for path in spool_paths(self._spool)]
+        content = os.pread(self._files[head.which], head.size, head.at)
+        if len(content) < head.size:
+            raise Unavailable(f"{self._spool} lacks what has just arrived; run the same command again, it goes on")
+        return content
+
+    def _wait_for_turn(self, target: Target, pace: Pace) -> "FarPace":
+        """Until a page may be read; what images come meanwhile is kept in mind."""
+        self._write(packed([PageAsked(target.url, pace.gap_s)]))
+        while not self._read():
+            pass
+        return FarPace(self, target.url)
+
+    def end_page(self, ended: PageEnded) -> None:
+        self._write(packed([ended]))
+
+    def _read(self) -> bool:
+        """Something more that the other process says; whether a page has been granted."""
+        content = read_frame(_stream(self._process.stdout))
+        try:
+            messages = _HEADS.decode(content)
+        except msgspec.MsgspecError:
+            raise Unavailable(
+                "the process that reads the network has ended; run the same command again, it goes on"
+            ) from None
+        self._heads.extend(message for message in messages if isinstance(message, Head))
+        return any(isinstance(message, Granted) for message in messages)
+
+    def _write(self, frame: bytes) -> None:
+        stream = _stream(self._process.stdin)
+        try:
+            stream.write(frame)
+            stream.flush()
+        except BrokenPipeError:
+            raise Unavailable("the process that reads the network has ended; run the same command again") from None
+
+
+def _stream(stream: IO[bytes] | None) -> IO[bytes]:
+    if stream is None:
+        raise Unavailable("the process that reads the network has not begun")
+    return stream
+
+
+@dataclass(frozen=True, slots=True)
+class FarPace:
+    """A host's pace that the other process has, for one page that it granted."""
+
+    apart: Apart
+    url: str
+
+    def begin(self, now: float) -> None:
+        """It has begun there."""
+
+    def end(self, now: float, *, took_s: float, is_trouble: bool, retry_after_s: float | None = None) -> None:
+        self.apart.end_page(PageEnded(self.url, took_s, is_trouble, retry_after_s))
