@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from pipelines.dataset.options import NAME, VERSION, check_name, options
 from pipelines.options import AS_JSON, HOME
 
 if TYPE_CHECKING:
@@ -51,21 +52,99 @@ def scrape() -> None:
 @click.option("--limit", type=click.IntRange(min=1), help="Store at most so many new images of each source.")
 @click.option("--dry-run", is_flag=True, help="Read pages only, and tell what would be asked for.")
 @click.option("--shard", callback=_read_shard, help="Only the hosts of one worker of several, as 1/2 and 2/2.")
+@click.option(
+    "--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Share hosts out over so many."
+)
+@click.option("--dask", metavar="ADDRESS", help="The workers are those of this Dask scheduler; `local` starts one.")
 @PROJECT
 @HOME
 @AS_JSON
-def run_(sources: tuple[str, ...], project_path: Path | None, home: Path, as_json: bool, **choices: Any) -> None:
+def run_(
+    sources: tuple[str, ...],
+    project_path: Path | None,
+    home: Path,
+    as_json: bool,
+    workers: int,
+    dask: str | None,
+    **choices: Any,
+) -> None:
     """Scrape sources into the store.
 
     Every address and every content is taken once; the same command goes on where it was. Images whose licence is
-    unknown wait in quarantine. Exit code 1 if a source could not be read at all.
+    unknown wait in quarantine. Several workers keep each host's pace, since each host is one worker's; a limit is then
+    each worker's own. Exit code 1 if a source could not be read at all.
     """
     from pipelines.scraping.place import Scraped
     from pipelines.scraping.recipes import find_sources
-    from pipelines.scraping.running import run
 
     project = _project(project_path)
-    sys.exit(not run(find_sources(project, sources), Scraped(home), project, as_json=as_json, **choices))
+    found = find_sources(project, sources)
+    if workers == 1 and dask is None:
+        from pipelines.scraping.running import run
+
+        sys.exit(not run(found, Scraped(home), project, as_json=as_json, **choices))
+    if choices["dry_run"] or choices["shard"].of > 1:
+        raise click.UsageError("--workers share out hosts by themselves; leave out --shard and --dry-run")
+    from pipelines.scraping.workers import Order, run_sharded
+
+    order = Order(project, home.absolute(), choices["limit"])
+    sys.exit(not run_sharded(order, found, workers=workers, dask=dask, as_json=as_json))
+
+
+@scrape.command("collect")
+@click.argument("name", callback=check_name)
+@SOURCES
+@click.option(
+    "--unknown",
+    type=click.Choice(["error", "drop", "keep"]),
+    default="error",
+    show_default=True,
+    help="Classes of annotations that the project lacks: list them and stop, leave them out, or take them as they are.",
+)
+@click.option("--drop", multiple=True, help="A class to leave out in any case; may be given several times.")
+@PROJECT
+@HOME
+@AS_JSON
+def collect_(
+    name: str, sources: tuple[str, ...], project_path: Path | None, home: Path, as_json: bool, **choices: Any
+) -> None:
+    """Make a dataset version NAME of the images that are kept, of all sources or of some.
+
+    Each image has where it came from and its licence; a listing's photographs are one family. Annotations that came
+    with a COCO or Roboflow dataset are imported with them. What waits in quarantine, was withdrawn or may no longer be
+    used stays out. The same images make the same version.
+    """
+    from pipelines.scraping.collecting import collect, find_met
+    from pipelines.scraping.place import Scraped
+    from pipelines.scraping.recipes import find_sources
+
+    project, scraped = _project(project_path), Scraped(home)
+    met = find_met(scraped, project, sources)
+    told = [source for source in sources if source not in met]
+    found = find_sources(project, told) if told else [] if sources else list(project.scrape.sources)
+    collect(scraped, project, found, name, only=bool(sources), also=met, as_json=as_json, **choices)
+
+
+@scrape.command("blur")
+@VERSION
+@options(NAME)
+@click.option("--dry-run", is_flag=True, help="Look at the first images only, and keep nothing.")
+@click.option("--html", type=click.Path(path_type=Path), help="Write a contact sheet of the first images there.")
+@click.option("--number", type=click.IntRange(min=1), default=48, show_default=True, help="How many images are first.")
+@PROJECT
+@HOME
+@AS_JSON
+def blur_(version: str, project_path: Path | None, home: Path, as_json: bool, **choices: Any) -> None:
+    """Make a dataset version in which plates and faces cannot be read.
+
+    Images in which some are found are replaced by images of their own, which say what they are derived from; their
+    annotations stay. What is looked for, and how, stands under scrape: blur: in the project file; with enabled: true
+    there, carloop cvat push does the same by itself.
+    """
+    from pipelines.dataset.options import open_shelf
+    from pipelines.scraping.blurring import blur
+
+    blur(open_shelf(home), version, _project(project_path).scrape.blur, as_json=as_json, **choices)
 
 
 @scrape.command("preview")

@@ -58,12 +58,17 @@ def _host(address: str | None) -> str:
 def scrape_flow(
     project_path: Path, home: Path, *, sources: tuple[str, ...] = (), limit: int | None = None, shard: str = "1/1"
 ) -> list[ScrapeReport]:
-    """The sources of a project, or some of them; a source that fails does not stop the others."""
+    """The sources of a project, or some of them; one that fails stops none of the others, but fails the run at its end.
+
+    Raises:
+        CarloopError: a source could not be read at all.
+    """
     names = [source.name for source in find_sources(read_project(project_path), sources)]
     choices: dict[str, Any] = {"project_path": project_path, "home": home, "limit": limit, "shard": Shard.parse(shard)}
     runs = [scrape_source.submit(name, **choices) for name in names]
-    for run in runs:
-        run.wait()
-    reports = [run.result() for run in runs]
+    ends = [run.result(raise_on_failure=False) for run in runs]
+    reports = [end for end in ends if isinstance(end, ScrapeReport)]
     print_reports(reports)
+    for run in runs:
+        run.result()  # raises what the first source that failed did
     return reports

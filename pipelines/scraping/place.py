@@ -27,11 +27,16 @@ class Scraped:
         self.root = home / "scraped"
         self.shelf = Shelf(home)
 
+    @property
+    def catalog_url(self) -> str:
+        """The catalogue's database, for SQLAlchemy."""
+        return f"sqlite:///{self.root.absolute()}/catalog.sqlite"
+
     @contextmanager
     def open(self) -> Iterator[Places]:
         """The places, the catalogue open until the block ends."""
         self.root.mkdir(parents=True, exist_ok=True)
-        with closing(Catalog(f"sqlite:///{self.root.absolute()}/catalog.sqlite")) as catalog:
+        with closing(Catalog(self.catalog_url)) as catalog:
             yield Places(catalog, self.shelf.store, ImageStore(self.root / "aside"))
 
     def archives(self, source: SourceSettings) -> Path:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -65,7 +65,17 @@ def visit(
             on_page=on_page,
             owns=shard.owns,
         )
-        return one.look(limit=limit) if dry_run else one.run(limit=limit)
+        report = one.look(limit=limit) if dry_run else one.run(limit=limit)
+    reads_pages = source.address is None or shard.owns(source.address)
+    return report if reads_pages else replace(report, stale=())  # who reads none sees no recipe fail
+
+
+def visit_or_tell(source: Source, *given: Any, **choices: Any) -> ScrapeReport:
+    """A visit, or why the source could not be read at all."""
+    try:
+        return visit(source, *given, **choices)
+    except ScrapeError as error:
+        return _unread(source, str(error))
 
 
 def visit_all(
@@ -76,11 +86,7 @@ def visit_all(
     with scraped.open() as places:
         for source in sources:
             with progress.step(f"scrape {source.name}") as step:
-                try:
-                    report = visit(source, scraped, places, project, on_page=step.advance, **choices)
-                except ScrapeError as error:
-                    report = _unread(source, str(error))
-            reports.append(report)
+                reports.append(visit_or_tell(source, scraped, places, project, on_page=step.advance, **choices))
     return reports
 
 
@@ -90,7 +96,11 @@ def _unread(source: Source, reason: str) -> ScrapeReport:
 
 def run(sources: Sequence[Source], scraped: Scraped, project: Project, *, as_json: bool, **choices: Any) -> bool:
     """Scrape and tell; False where a source could not be read at all."""
-    reports = visit_all(sources, scraped, project, Progress(Console(stderr=True)), **choices)
+    return tell(visit_all(sources, scraped, project, Progress(Console(stderr=True)), **choices), as_json=as_json)
+
+
+def tell(reports: Sequence[ScrapeReport], *, as_json: bool) -> bool:
+    """Tell of visits; False where a source could not be read at all."""
     if as_json:
         write_json([asdict(report) for report in reports])
     else:

@@ -41,7 +41,7 @@ def run(home: Path, tmp_path: Path) -> Run:
 
     def invoke(*arguments: object, as_json: bool = True) -> tuple[int, Any]:
         project = tmp_path / "carloop.yaml"
-        takes_project = arguments[0] in ("run", "preview", "check", "list") and project.exists()
+        takes_project = arguments[0] in ("run", "preview", "check", "list", "collect") and project.exists()
         given = [*map(str, arguments), "--home", str(home), *(["--project", str(project)] if takes_project else [])]
         result = CliRunner().invoke(scrape, [*given, *(["--json"] if as_json else [])], catch_exceptions=False)
         return result.exit_code, json.loads(result.stdout) if as_json else result.stdout

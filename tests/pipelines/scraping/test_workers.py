@@ -3,13 +3,21 @@
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from click.testing import CliRunner
 
+from datasets.errors import Unavailable
+from pipelines.project import parse_project
+from pipelines.scraping.cli import scrape
 from pipelines.scraping.sharding import Shard
+from pipelines.scraping.workers import Order, scrape_sharded
+from scrapers.sources.settings import ListingRecipe
 
 COMMAND = (sys.executable, "-c", "from pipelines.scraping.cli import scrape; scrape()")
 
@@ -23,6 +31,49 @@ def hosts(make_site: Callable[[], Any]) -> tuple[Any, Any]:
         if Shard(1, 2).owns(first.url("/")) != Shard(1, 2).owns(other.url("/")):
             return first, other
     raise AssertionError("twenty hosts belong to one worker")
+
+
+def test_workers_leave_nothing_over_and_tell_together_what_one_would_have_told(
+    hosts: tuple[Any, Any], photograph: Callable[[int], bytes], tmp_path: Path
+) -> None:
+    pages, _ = hosts
+    urls = [
+        host.publish(f"/{number}.png", photograph(10 * number + place), content_type="image/png")
+        for number in range(5)
+        for place, host in enumerate(hosts)
+    ]
+    pages.publish("/", "".join(f'<img src="{url}">' for url in urls))
+    project = parse_project(
+        {
+            "fetch": {"allow_private": [host.address for host in hosts]},
+            "scrape": {"licences": {"allowed": ["*"]}, "relevance": {"min_side": 8, "same_below": 0}},
+        },
+        where="this test",
+    )
+    recipe = ListingRecipe(name="cars", start_urls=(pages.url("/"),))
+    with ThreadPoolExecutor(2) as executor:
+        order = Order(project, tmp_path / "home")
+        (report,) = scrape_sharded(executor, order, [recipe], workers=2)
+        (again,) = scrape_sharded(executor, order, [recipe], workers=2)
+    assert (report.pages, report.found, report.fates, report.stale) == (1, 10, {"stored": 10}, ())
+    assert (again.found, again.known, again.fates) == (10, 5, {})
+    for host in hosts:
+        asked = [path for path in host.asked() if path.endswith(".png")]
+        assert sorted(asked) == sorted({path for path in urls_of(host, urls)})
+
+
+def urls_of(host: Any, urls: list[str]) -> set[str]:
+    return {url.removeprefix(host.url("")) for url in urls if url.startswith(host.url("/"))}
+
+
+def test_dask_that_is_not_installed_and_workers_of_shards_are_told(tmp_path: Path) -> None:
+    recipe = tmp_path / "cars.yaml"
+    recipe.write_text("{kind: listing, name: cars, start_urls: ['http://cars.example/']}")
+    given = ["run", str(recipe), "--home", str(tmp_path), "--workers", "2"]
+    assert "leave out --shard and --dry-run" in CliRunner().invoke(scrape, [*given, "--shard", "1/2"]).stderr
+    if find_spec("distributed") is None:
+        with pytest.raises(Unavailable, match="--dask needs the library distributed"):
+            CliRunner().invoke(scrape, [*given, "--dask", "local"], catch_exceptions=False)
 
 
 def test_two_workers_share_a_source_and_each_host_meets_only_one_of_them(
