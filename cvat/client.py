@@ -73,14 +73,25 @@ def connect(url: str, credentials: Credentials, patience: Patience = Patience())
     with told_in_a_sentence("logging in", url):
         client = Client(url, config=config, logger=logger, check_server_version=False)
     with client:
-        _bear_with(client, _AT_FIRST, connect=0)
-        _check_version(client, url)
-        _bear_with(client, patience)
-        repeat(lambda: _log_in(client, url, credentials))
-        yield client
+        try:
+            _bear_with(client, _AT_FIRST, connect=0)
+            _check_version(client, url)
+            _bear_with(client, patience)
+            repeat(lambda: _log_in(client, url, credentials))
+            yield client
+        finally:
+            _hang_up(client)
+
+
+def _hang_up(client: Client) -> None:
+    """End the connections, which cvat-sdk leaves open as long as anything remembers its last response."""
+    pools = client.api_client.rest_client.pool_manager.pools
+    for key in pools.keys():  # noqa: SIM118 - urllib3 lets nobody iterate over the pools themselves
+        pools[key].close()
 
 
 def _bear_with(client: Client, patience: Patience, **retries: int) -> None:
+    _hang_up(client)
     configuration = client.api_client.configuration
     configuration.retries = _Told(total=patience.times - 1, backoff_factor=patience.pause / 2, **retries)
     client.api_client.rest_client = _TimedRequests(configuration, patience)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from cvat_sdk import Client
 from msgspec.structs import replace
 
+from cvat.again import Earlier
 from cvat.contents import JobContent, content_of_job, decode_content, encode_content, task_snapshot
 from cvat.errors import CvatAbsent, CvatConflict
 from cvat.jobs import Accept, Job, Task, TaskFrames, list_jobs, list_tasks, read_task_frames
@@ -58,6 +59,7 @@ class Puller:
     is_ours: Callable[[Task], bool] = lambda task: True
     read: int = 0
     _frames: dict[tuple[int, str], TaskFrames] = field(default_factory=dict)
+    _earlier: Earlier = field(init=False)
 
     def pull(self) -> Listing:
         """Bring the ledger up to what is accepted now.
@@ -123,6 +125,7 @@ class Puller:
 
     def _read(self, listing: Listing, jobs: Sequence[Job]) -> None:
         seconds = read_working_seconds(self.client, self.project_id)
+        self._earlier = Earlier(self.ledger)
         sha256s: dict[int, Sequence[str]] = {}
         for number, job in enumerate(jobs, start=1):
             with suppress(CvatAbsent):  # what vanishes while it is read is told by the next listing
@@ -156,12 +159,14 @@ class Puller:
             sha256s=tuple(frame.sha256 for frame in content.frames if frame.sha256),
         )
         self.ledger.write_pull(pull, rows)
+        self._earlier.note(pull)
 
     def _fates(self, job: Job, content: JobContent) -> list[FateRow]:
         seen = [frame for frame in content.frames if frame.sha256 and not frame.deleted]
         objects = [(frame.sha256, labelled) for frame in seen for labelled in frame.objects]
         sha256s = list(dict.fromkeys(frame.sha256 for frame in seen))
-        return fates_of_job(sha256s, objects, self.ledger.read_prelabels(job.id))
+        rows = fates_of_job(sha256s, objects, self.ledger.read_prelabels(job.id))
+        return self._earlier.without_standing(rows, job.task_id)
 
 
 def read_tasks(ledger: Ledger, listing: Listing) -> list[TaskSnapshot]:

@@ -33,7 +33,8 @@ class Order:
     """What is to be pushed, and how.
 
     `subset` is that of all tasks, None that of each image's split. `validation` is what CVAT is to choose as ground
-    truth in each task.
+    truth in each task. `again` are images, by SHA-256, that go into another task even where one holds them, with the
+    number of the request: each request is met once.
     """
 
     title: str
@@ -42,11 +43,14 @@ class Order:
     content: Content = field(default_factory=Content)
     assignees: Sequence[User] = ()
     validation: Mapping[str, Any] | None = None
+    again: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Pushed:
     """What a push did: tasks made or completed, images that were new, what is in those tasks' jobs, and what is not.
+
+    `again` counts images that went into another task once more.
 
     `lost` counts values of attributes that the project's labels lack, by class and attribute.
     """
@@ -56,6 +60,7 @@ class Pushed:
     images: int
     told: Counter[str]
     lost: Counter[tuple[str, str]]
+    again: int = 0
 
 
 @dataclass(frozen=True)
@@ -83,6 +88,8 @@ class Pusher:
     def push(self, order: Order) -> Pushed:
         """Make or update the project, bring in images that no task of it holds, and complete what was cut short.
 
+        Images that are to go in again get a task of their own.
+
         Raises:
             BadDataset: an image cannot be sent; nothing was pushed.
             CvatConflict: the project's labels cannot be made to fit; nothing was pushed.
@@ -90,10 +97,12 @@ class Pusher:
         """
         held = self._read_held(order)
         new = [image for image in order.images if image not in held]
+        again = [image for image in order.images if image in held and image.sha256 in order.again]
         if self.settings.source == "upload":
-            check_images(new, self.store)
+            check_images([*new, *again], self.store)
         target = self._read_target(order)
-        batches = plan_batches(new, title=order.title, subset=order.subset, size=self.settings.task_size)
+        plan = partial(plan_batches, title=order.title, subset=order.subset, size=self.settings.task_size)
+        batches = [*plan(new), *plan(again, requests=order.again)]
         steps = [
             *(partial(self._complete, target, task_id) for task_id in held.unfinished),
             *(partial(self._push_batch, target, batch) for batch in batches),
@@ -101,7 +110,7 @@ class Pusher:
         filled = dict(map(repeat, steps))
         remove_empty_tasks(self.client, target.project_id, title=order.title)
         every = sum(filled.values(), Filled())
-        return Pushed(target.project_id, list(filled), len(new), every.told, every.lost)
+        return Pushed(target.project_id, list(filled), len(new), every.told, every.lost, len(again))
 
     def _read_held(self, order: Order) -> Held:
         project_id = find_project(self.client, self.settings.project)

@@ -34,7 +34,8 @@ def list_waiting(
 ) -> Iterator[Waiting]:
     """The new jobs of a project's tasks, or of these alone, oldest first.
 
-    Control jobs, images with probes, deleted frames, unknown ones and those in `frozen` (a test set's) are left out.
+    Control jobs, images with probes, deleted frames, unknown ones and those in `frozen` (a test set's) are left out,
+    and so is what people have labelled: a task that shows it again begins with their labels.
 
     Raises:
         CvatAbsent: the project has no such task.
@@ -44,6 +45,7 @@ def list_waiting(
     jobs = list_jobs(client, project_id=project_id)
     controls = ledger.read_controls()
     probed = {probe.sha256 for probes in ledger.read_probes().values() for probe in probes}
+    labelled = {sha256 for pull in ledger.read_pulls().values() for sha256 in pull.sha256s}
     for task in _chosen(list_tasks(client, project_id), task_ids, project_id):
         new = [job for job in jobs if job.task_id == task.id and job.is_new and job.id not in controls]
         if not new:
@@ -51,7 +53,7 @@ def list_waiting(
         found = read_task_frames(client, task.id)
         sha256s = identify(task.id, [frame.name for frame in found.of_each()])
         frames = Frames(task.id, sha256s, frozenset(found.deleted_frames), labels)
-        barred = {*frozen(task, sha256s), *probed, ""}
+        barred = {*frozen(task, sha256s), *probed, *labelled, ""}
         for job in new:
             shown = [sha256s[number] for number in job.frames if number not in frames.deleted]
             if may := [sha256 for sha256 in dict.fromkeys(shown) if sha256 not in barred]:

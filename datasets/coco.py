@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from operator import attrgetter, eq
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,7 @@ __all__ = [
     "with_negatives", "write_coco",
 ]  # fmt: skip
 
+_FIELDS = attrgetter(*Image.__struct_fields__)
 _CANONICAL = msgspec.json.Encoder(order="deterministic", enc_hook=float)  # numpy's numbers are numbers
 
 
@@ -102,12 +104,21 @@ def make_dataset(taxonomy: Taxonomy, images: Iterable[Image], annotations: Itera
     return Dataset(
         taxonomy,
         tuple(sorted(images, key=lambda image: image.sha256)),
-        tuple(sorted(annotations, key=_canonical_place)),
+        _in_canonical_order(annotations),
     )
 
 
-def _canonical_place(annotation: Annotation) -> tuple[Any, ...]:
-    return (annotation.sha256, annotation.category_id, annotation.bbox_xywh, _CANONICAL.encode(annotation))
+def _in_canonical_order(annotations: Iterable[Annotation]) -> tuple[Annotation, ...]:
+    """All else is looked at only where some share a place, for it takes longest."""
+    ordered = sorted(annotations, key=_place)
+    places = list(map(_place, ordered))
+    if any(map(eq, places, places[1:])):
+        ordered.sort(key=lambda annotation: (*_place(annotation), _CANONICAL.encode(annotation)))
+    return tuple(ordered)
+
+
+def _place(annotation: Annotation) -> tuple[Any, ...]:
+    return (annotation.sha256, annotation.category_id, annotation.bbox_xywh)
 
 
 def with_negatives(dataset: Dataset, annotated_ids: Iterable[int]) -> Dataset:
@@ -165,7 +176,7 @@ def _area(annotation: Annotation) -> float:
 def from_records(content: CocoFile, taxonomy: Taxonomy) -> Dataset:
     """The inverse of `to_records`. Raises KeyError for an annotation of no image, ValueError for broken shapes."""
     sha256_of = {image.id: image.sha256 for image in content.images}
-    images = [Image(*(getattr(image, name) for name in Image.__struct_fields__)) for image in content.images]
+    images = [Image(*_FIELDS(image)) for image in content.images]
     annotations = [_annotation(record, sha256_of[record.image_id]) for record in content.annotations]
     return make_dataset(taxonomy, images, annotations)
 
@@ -187,14 +198,22 @@ def _annotation(record: AnnotationRecord, sha256: str) -> Annotation:
 
 def read_coco(path: Path, taxonomy: Taxonomy) -> Dataset:
     """A file written by `write_coco`. Raises BadDataset when it is missing, broken, foreign or of other classes."""
-    content = read_records(path)
+    return from_own_records(read_records(path), taxonomy, told_in=path)
+
+
+def from_own_records(content: CocoFile, taxonomy: Taxonomy, *, told_in: Path) -> Dataset:
+    """What `read_coco` makes of a file that was read already. Raises BadDataset likewise."""
     if content.categories != category_records(taxonomy):
         named = [category.name for category in content.categories]
-        raise BadDataset(f"{path} has the classes {named}, the project has {taxonomy.names()}; make the dataset again")
+        raise BadDataset(
+            f"{told_in} has the classes {named}, the project has {taxonomy.names()}; make the dataset again"
+        )
     try:
         return from_records(content, taxonomy)
     except (KeyError, ValueError) as error:
-        raise BadDataset(f"{path} is not a Carloop dataset: {type(error).__name__} {error}; import it first") from None
+        raise BadDataset(
+            f"{told_in} is not a Carloop dataset: {type(error).__name__} {error}; import it first"
+        ) from None
 
 
 def write_coco(dataset: Dataset, path: Path) -> None:

@@ -6,7 +6,7 @@ their share of every class. What was assigned before is an input and stays as it
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from msgspec.structs import replace
@@ -50,7 +50,7 @@ def assign_splits(
     images show one photograph count as one, named by the first of them.
     """
     settings = settings or SplitSettings()
-    family_of = _joined_families(dataset)
+    family_of = joined_families(dataset.images)
     sides: dict[str, set[Split]] = defaultdict(set)
     for image in dataset.images:
         sides[family_of[image.sha256]].update(_old_sides(image, known))
@@ -69,16 +69,15 @@ def _on_side(image: Image, side: Split | None) -> Image:
     return replace(image, split=side, views=tuple(replace(view, split=side) for view in image.views))
 
 
-def _joined_families(dataset: Dataset) -> dict[str, str]:
-    """The family of each image, by SHA-256; a merge keeps families apart that are on both sides already."""
-    edges = (
-        (image.family, dataset.by_sha256[other].family)
-        for image in dataset.images
-        for other in image.near
-        if other in dataset.by_sha256
-    )
+def joined_families(images: Sequence[Image]) -> dict[str, str]:
+    """The car that each image shows, by SHA-256: its family, and those that show one photograph with it.
+
+    A merge keeps families apart that are on both sides already.
+    """
+    family_of = {image.sha256: image.family for image in images}
+    edges = ((image.family, family_of[other]) for image in images for other in image.near if other in family_of)
     first = {family: min(group) for group in connected(edges) for family in group}
-    return {image.sha256: first.get(image.family, image.family) for image in dataset.images}
+    return {sha256: first.get(family, family) for sha256, family in family_of.items()}
 
 
 def _old_sides(image: Image, known: Mapping[str, Split]) -> set[Split]:

@@ -18,7 +18,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from datasets.coco import Dataset, read_coco, to_records
+from datasets.coco import Dataset, from_own_records, to_records
 from datasets.collecting import no_cycle_collection
 from datasets.digests import content_digest
 from datasets.errors import BadDataset
@@ -86,12 +86,9 @@ def read_version(versions: Path, name: str, taxonomy: Taxonomy | None = None) ->
     Raises:
         BadDataset: it is absent or incomplete, was changed, or has other classes.
     """
-    folder = versions / name
-    manifest = read_manifest(versions, name)
-    dataset = read_coco(folder / ANNOTATIONS, taxonomy or read_taxonomy(folder))
-    if _whole_digest(version_digest(dataset), manifest.get("beside", {})) != name:
-        raise _changed(folder)
-    return dataset
+    content = read_content(versions / name)
+    with no_cycle_collection():
+        return from_own_records(content, taxonomy or taxonomy_of(content), told_in=versions / name / ANNOTATIONS)
 
 
 def read_content(folder: Path) -> CocoFile:

@@ -7,7 +7,6 @@ from typing import Any
 
 from bson import ObjectId
 
-from datasets.curating.decisions import Decision
 from datasets.curating.labels import (
     Document,
     Ids,
@@ -20,6 +19,7 @@ from datasets.curating.labels import (
 )
 from datasets.curating.measures import corrections, disagreement, hardness
 from datasets.curating.review import MODELS, Shown
+from datasets.decisions import Decision
 from datasets.taxonomy import Taxonomy
 
 TRUTH, OUTLINES, TAGS = "ground_truth", "outlines", "whole_image"

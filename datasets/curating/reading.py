@@ -7,10 +7,10 @@ easiest.
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from datasets.curating.decisions import MARKS, QUALITIES, Decision
 from datasets.curating.documents import OUTLINES, PRELABELLED_TAGS, PRELABELS, SPLITS, TAGS, TRUTH, tags_of
 from datasets.curating.review import MODELS
 from datasets.curating.schema import CONTENT
+from datasets.decisions import MARKS, QUALITIES, Decision
 from datasets.errors import BadInput
 
 _QUALITY, _NOTE = "quality:", "note:"

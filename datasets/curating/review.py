@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from datasets.coco import Annotation, Dataset, Image, Tag
-from datasets.curating.decisions import Decision
+from datasets.decisions import Decision
 from datasets.ledger import FateRow
 from datasets.merging.conflicts import Conflict
 from datasets.split import find_leaks
@@ -75,12 +75,12 @@ def shown_images(review: Review) -> Iterator[Shown]:
         fates[row.sha256].append(row)
     for conflict in review.conflicts:
         conflicts[conflict.sha256].append(_conflict_text(conflict))
-    leaks, rare = _leaks(dataset), rare_classes(dataset)
+    leaks, rare, root = _leaks(dataset), rare_classes(dataset), review.store.root.absolute()
     for image in dataset.images:
         sha256, annotations = image.sha256, dataset.annotations_of.get(image.sha256, ())
         present = {*(a.category_id for a in annotations), *(tag.category_id for tag in image.tags)}
         yield Shown(
-            str(review.store.path(image.file_name).absolute()),
+            f"{root}/{image.file_name}",
             image,
             tuple(annotations),
             tuple(fates.get(sha256, ())),

@@ -15,6 +15,7 @@ from pymongo import UpdateOne
 
 from datasets.coco import Dataset
 from datasets.collecting import no_cycle_collection
+from datasets.curating.appearance import arrange
 from datasets.curating.documents import NO_ONE, changes, new_document, our_fields
 from datasets.curating.labels import Document, sample_id, shown_attributes
 from datasets.curating.review import Review, Shown, shown_images
@@ -70,6 +71,8 @@ def _open(fo: Any, name: str, review: Review) -> Any:
         dataset.media_type = "image"
         dataset.default_classes = review.dataset.taxonomy.names()
     declare_fields(fo, dataset, _attributes([review.dataset, *review.predictions.values()]))
+    if made:
+        arrange(fo, dataset)
     return dataset
 
 

@@ -58,7 +58,13 @@ def sync_command(
 
 @curate.command("brain")
 @DATASET
-@click.option("--embeddings", type=PREDICTIONS, help="An .npz file with sha256s (N,) and embeddings (N, D).")
+@click.option(
+    "--bundle",
+    metavar="MODEL",
+    help="A published model to embed images by: its folder, or a name as cleanliness_classifier@champion  [default: "
+    "the home's champion, the classifier first].",
+)
+@click.option("--embeddings", type=PREDICTIONS, help="Or an .npz file with sha256s (N,) and embeddings (N, D).")
 @click.option(
     "--distance",
     type=click.FloatRange(0, 2, min_open=True),
@@ -67,11 +73,18 @@ def sync_command(
     help="Cosine distance below which images are look-alikes.",
 )
 @options(HOME, AS_JSON)
-def brain_command(dataset: str, embeddings: Path | None, distance: float, home: Path, as_json: bool) -> None:
-    """Let FiftyOne's Brain compare embeddings, evaluate predictions and look for mistaken labels."""
+def brain_command(
+    dataset: str, bundle: str | None, embeddings: Path | None, distance: float, home: Path, as_json: bool
+) -> None:
+    """Let FiftyOne's Brain compare images, evaluate predictions and look for mistaken labels.
+
+    Images are embedded by a published model, each once; nothing is downloaded.
+    """
+    if bundle and embeddings:
+        raise click.UsageError("give either --bundle or --embeddings")
     from pipelines.curating.syncing import think
 
-    think(home, dataset, embeddings=embeddings, distance=distance, as_json=as_json)
+    think(home, dataset, embeddings=embeddings, bundle=bundle, distance=distance, as_json=as_json)
 
 
 @curate.command("views")

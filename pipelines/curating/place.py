@@ -1,4 +1,4 @@
-"""Where a home keeps what reviewers decide, and its FiftyOne, opened."""
+"""A home's FiftyOne, opened."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,11 +7,6 @@ from typing import Any
 
 from datasets.curating import open_fiftyone
 from pipelines.curating.mongodb import home_mongodb
-
-
-def decisions_path(home: Path) -> Path:
-    """The decisions of a home, by SHA-256."""
-    return home / "datasets" / "decisions.json"
 
 
 @contextmanager

@@ -7,22 +7,19 @@ from typing import Any
 from msgspec.structs import replace
 from rich.console import Console
 
-from datasets.curating.decisions import (
+from datasets.curating.reading import counts_of, load_review, read_shown
+from datasets.decisions import (
     Decision,
     apply_decisions,
+    keep_decisions,
     marked,
     only,
-    read_decisions,
-    updated,
-    write_decisions,
 )
-from datasets.curating.reading import counts_of, load_review, read_shown
 from datasets.errors import BadInput
-from datasets.files import alone
 from datasets.records import CocoFile
 from datasets.snapshot import SNAPSHOT, decode_snapshot, encode_snapshot, without_images
 from datasets.versions import read_beside, read_conflicts, read_content, write_content
-from pipelines.curating.place import decisions_path, opened
+from pipelines.curating.place import opened
 from pipelines.curating.syncing import VERSIONS
 from pipelines.names import is_name
 from pipelines.output import show
@@ -40,20 +37,10 @@ def read_back(home: Path, name: str, *, ignored: tuple[str, ...], as_json: bool)
         shown, versions = read_shown(dataset, ignored=ignored), list(dataset.info.get(VERSIONS, ()))
     if not versions:
         raise BadInput(f"FiftyOne's dataset {name!r} does not say of which version it is; sync it again")
-    decisions = _keep(decisions_path(home), shown)
+    decisions = keep_decisions(shelf.decisions, shown)
     made = {version: _write_versions(shelf, version, decisions) for version in versions}
     notes = [note for told in made.values() for note in _notes(told)]
     show({"dataset": name, **counts_of(shown), "versions": made}, as_json=as_json, notes=notes)
-
-
-def _keep(path: Path, shown: Mapping[str, Decision]) -> Mapping[str, Decision]:
-    """All decisions, with those of the images that were shown."""
-    with alone(path):
-        known = read_decisions(path)
-        decisions = updated(known, shown)
-        if decisions != known:
-            write_decisions(path, decisions)
-    return decisions
 
 
 def _write_versions(shelf: Shelf, version: str, decisions: Mapping[str, Decision]) -> dict[str, Any]:
@@ -102,6 +89,6 @@ def _snapshot_of(folder: Path, left: Collection[str]) -> dict[str, bytes]:
 
 def _notes(told: Mapping[str, Any]) -> Iterator[str]:
     if "relabel" in told:
-        yield f"to label again: carloop cvat push {told['relabel']} --title {told['relabel']}"
+        yield f"to label again: carloop cvat push {told['relabel']}"
     if told["benched"]:
         yield f"{told['benched']} images left training because they show the car of a gold one"

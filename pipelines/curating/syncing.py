@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 from rich.console import Console
@@ -12,8 +11,8 @@ from rich.console import Console
 from datasets.coco import Dataset, from_records
 from datasets.curating import Review, failed_probes, shown_fates, sync
 from datasets.curating.brain import write_evaluations, write_likeness
-from datasets.curating.decisions import read_decisions
 from datasets.curating.reading import load_review
+from datasets.decisions import read_decisions
 from datasets.errors import BadInput
 from datasets.merge import merge_records
 from datasets.merging.conflicts import Conflict
@@ -21,12 +20,14 @@ from datasets.records import CocoFile
 from datasets.versions import read_conflicts, taxonomy_of
 from pipelines.annotation.ledgers import find_scope, ledger_url
 from pipelines.annotation.ledgers import opened as opened_ledger
-from pipelines.curating.place import decisions_path, opened
+from pipelines.curating.embedding import embed_images, find_embedder, read_embeddings
+from pipelines.curating.place import opened
 from pipelines.curating.predictions import read_predictions
 from pipelines.output import show
 from pipelines.progress import Progress
 from pipelines.shelf import Shelf
 
+_NEXT = "to fill views of look-alikes and mistakes: carloop curate brain {name}; to look: carloop curate open {name}"
 VERSIONS = "versions"
 """What a FiftyOne dataset's `info` calls the versions that it shows."""
 
@@ -59,6 +60,7 @@ def sync_versions(
             "removed": synced.removed,
         },
         as_json=as_json,
+        notes=[_NEXT.format(name=name)] if synced.added else [],
     )
 
 
@@ -95,7 +97,7 @@ def _review(
             conflicts=conflicts,
             quarantine=ledger.read_quarantine() if ledger else {},
             failed_probes=failed_probes(ledger) if ledger else {},
-            decisions=read_decisions(decisions_path(home)),
+            decisions=read_decisions(shelf.decisions),
         )
 
 
@@ -110,26 +112,28 @@ def _ledger(home: Path, url: str | None, scope: str | None) -> Any:
     return opened_ledger(address, find_scope(address, scope=scope, project_path=None))
 
 
-def think(home: Path, name: str, *, embeddings: Path | None, distance: float, as_json: bool) -> None:
+def think(
+    home: Path, name: str, *, embeddings: Path | None, bundle: str | None, distance: float, as_json: bool
+) -> None:
     """FiftyOne's Brain on a dataset that was synced."""
     progress = Progress(Console(stderr=True))
     told: dict[str, Any] = {"dataset": name}
+    given = read_embeddings(embeddings) if embeddings else None
+    model = None if given else find_embedder(home, bundle)
     with opened(home) as fo:
         dataset = load_review(fo, name)
-        if embeddings:
+        if model:
+            paths = dict(zip(*dataset.values(["sha256", "filepath"]), strict=True))
+            found = embed_images({sha256: Path(path) for sha256, path in paths.items()}, model, home, progress)
+            given, told["embedded_by"] = (list(found), np.array(list(found.values()))), model.name
+        if given:
             with progress.step("compare embeddings"):
-                told.update(write_likeness(dataset, *_read_embeddings(embeddings), distance=distance))
+                told.update(write_likeness(dataset, *given, distance=distance))
         with progress.step("evaluate predictions"):
             told["evaluated"] = dict(write_evaluations(fo, dataset))
-    show(told, as_json=as_json)
+    show(told, as_json=as_json, notes=[] if given else [_UNCOMPARED])
 
 
-def _read_embeddings(path: Path) -> tuple[list[str], Any]:
-    """`sha256s` (N,) and `embeddings` (N, D) of an .npz file. Raises BadInput."""
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            return arrays["sha256s"].tolist(), arrays["embeddings"]
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
-        raise BadInput(
-            f"{path} holds no embeddings: {error}; an .npz file with sha256s (N,) and embeddings (N, D) is needed"
-        ) from None
+_UNCOMPARED = (
+    "images were not compared: this home serves no model to embed them by; name one by --bundle, or give --embeddings"
+)

@@ -23,6 +23,8 @@ def list_views(home: Path, name: str | None, *, as_json: bool) -> None:
     """The saved views of a dataset with how much they show; without a name the datasets."""
     with opened(home) as fo:
         told: dict[str, Any] = {"datasets": fo.list_datasets()} if name is None else _views(fo, name)
+    if not as_json:
+        told |= told.pop("views", {})  # a line each
     show(told, as_json=as_json)
 
 

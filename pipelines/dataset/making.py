@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from rich.console import Console
 
 from datasets.coco import Dataset, Image, from_records, to_records
+from datasets.decisions import Decided
 from datasets.digests import columns_of
 from datasets.errors import BadDataset
 from datasets.importing import ImportSettings, import_dataset
@@ -84,7 +85,8 @@ def merge_versions(
     """Merge versions into one."""
     progress = Progress(Console(stderr=True))
     with progress.step(f"read {len(references)} versions"):
-        contents = [shelf.read_content(reference) for reference in references]
+        each = [shelf.decided(shelf.read_content(reference)) for reference in references]
+    contents = [decided.content for decided in each]
     parents = list(dict.fromkeys(shelf.find(reference).name for reference in references))
     taxonomy = taxonomy or _joint_taxonomy(taxonomy_of(content) for content in contents)
     found = Duplicates((), (), {})
@@ -101,18 +103,31 @@ def merge_versions(
             scaled=found.scaled,
             near=found.near,
         )
+        decided = shelf.decided(merged.content)
+        merged = _after(decided, merged)
     with progress.step("write the version"):
         digest = shelf.write(merged, parents=parents, name=name)
     told = {
         **_named(name),
         "version": digest,
         **_counted(merged),
+        "excluded": len({sha256 for one in (*each, decided) for sha256 in one.excluded}),
+        "gold": len(decided.gold),
         "near_duplicates": dict(sorted(Counter(pair.kind for _, _, pair in found.pairs).items())),
         "conflicts": dict(sorted(Counter(conflict.kind for conflict in merged.conflicts).items())),
         "parents": parents,
         "unread": dict(found.unread),
     }
     show(told, as_json=as_json)
+
+
+def _after(decided: Decided, merged: Merged) -> Merged:
+    """What was merged, or split, after what reviewers decided of it."""
+    if decided.content is merged.content:
+        return merged
+    left = {image.sha256 for image in decided.content.images}
+    conflicts = tuple(conflict for conflict in merged.conflicts if conflict.sha256 in left)
+    return Merged(decided.content, columns_of(decided.content), conflicts)
 
 
 def _joint_taxonomy(taxonomies: Iterable[Taxonomy]) -> Taxonomy:
@@ -144,12 +159,15 @@ def split(shelf: Shelf, reference: str, settings: SplitSettings, *, seed: int, n
         replace(image, split=sided[image.sha256].split, views=sided[image.sha256].views) for image in content.images
     ]
     name = name or (reference if reference in shelf.names() else None)
-    merged = Merged(content, columns_of(content), read_conflicts(folder))
+    decided = shelf.decided(content)
+    merged = _after(decided, Merged(content, columns_of(content), read_conflicts(folder)))
     digest = shelf.write(merged, parents=[folder.name], name=name)
     told = {
         **_named(name),
         "version": digest,
-        "images": dict(sorted(Counter(image.split or "none" for image in content.images).items())),
+        "images": dict(sorted(Counter(image.split or "none" for image in decided.content.images).items())),
+        "excluded": len(decided.excluded),
+        "gold": len(decided.gold),
         "new_families": dict(sorted(Counter(assigned.new.values()).items())),
         "tied_families": list(assigned.tied),
         "leaks": {"families": len(leaks.families), "near_duplicates": len(leaks.near)},

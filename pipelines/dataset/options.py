@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pipelines.shelf import Shelf
 
 
-def _check_name(context: click.Context, parameter: click.Parameter, name: str | None) -> str | None:
+def check_name(context: click.Context, parameter: click.Parameter, name: str | None) -> str | None:
     if name is not None and not is_name(name):
         raise click.BadParameter(
             f"{name!r} is no name: take up to 80 letters, digits, '.', '_' and '-', a letter or digit first, and not "
@@ -22,7 +22,7 @@ def _check_name(context: click.Context, parameter: click.Parameter, name: str | 
     return name
 
 
-NAME = click.option("--name", callback=_check_name, help="Name by which other commands find the version.")
+NAME = click.option("--name", callback=check_name, help="Name by which other commands find the version.")
 PROJECT = click.option(
     "--project",
     "project_path",

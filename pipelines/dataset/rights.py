@@ -67,7 +67,7 @@ def _runs_holding(home: Path, sha256s: Collection[str]) -> dict[str, Any]:
     for run in run_folders(home):
         versions = [holding.version for holding in versions_holding(run / "versions", sha256s)]
         if versions:
-            from pipelines.bench import open_registry
+            from training.registry import open_registry
 
             registry = open_registry(run)
             models = sorted({model for version in versions for model in registry.trained_on(version)})

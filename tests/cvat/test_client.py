@@ -5,8 +5,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from dataclasses import replace as replace_dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 from uuid import uuid4
 
+import psutil
 import pytest
 from cvat_sdk import Client, models
 from PIL import Image as PillowImage
@@ -108,6 +110,19 @@ def desk(client: Client, store: ImageStore, images: list[Image], ledger: Ledger)
     title = f"round {uuid4().hex}"
     project_id = push_project(client, f"cars {uuid4().hex}", DEFAULT_TAXONOMY)
     return Desk(client, store, images, project_id, push(client, project_id, images, store, title), title, ledger)
+
+
+def test_a_client_leaves_no_connection_open(shared_cvat_server) -> None:
+    port = urlsplit(shared_cvat_server.url).port
+
+    def connections() -> int:
+        return sum(bool(one.raddr) and one.raddr.port == port for one in psutil.Process().net_connections("tcp"))
+
+    before = connections()
+    with connect(shared_cvat_server.url, Credentials(shared_cvat_server.user, shared_cvat_server.password)) as client:
+        list_all(client.api_client.projects_api)
+        assert connections() > before
+    assert connections() == before
 
 
 def test_a_project_gets_a_label_for_every_class_with_model_and_confidence(desk: Desk) -> None:

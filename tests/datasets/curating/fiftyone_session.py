@@ -18,10 +18,10 @@ from datasets.coco import Annotation, Dataset, Image, Provenance, Tag, make_data
 from datasets.comparison import Fate
 from datasets.curating import Review, open_fiftyone, sync
 from datasets.curating.brain import write_evaluations, write_likeness
-from datasets.curating.decisions import Decision
 from datasets.curating.reading import load_review, read_shown
 from datasets.curating.schema import declare_fields
 from datasets.curating.views import view_counts
+from datasets.decisions import Decision
 from datasets.errors import BadInput
 from datasets.labelled import LabelledObject, tag
 from datasets.ledger import FateRow

@@ -12,11 +12,15 @@ import numpy as np
 from click.testing import CliRunner
 
 from datasets.coco import to_records
-from datasets.curating.decisions import read_decisions
+from datasets.decisions import read_decisions
 from datasets.records import parse_bbox, write_records
 from pipelines.curating.cli import curate
-from pipelines.curating.place import decisions_path, opened
+from pipelines.curating.place import opened
+from pipelines.curating.rounds import decisions_of_run
+from pipelines.project import Project
+from pipelines.runs import make_run
 from pipelines.shelf import Shelf
+from tests.pipelines.selecting.conftest import publish_models
 
 
 def ask(home: Path, *arguments: str) -> Any:
@@ -57,18 +61,23 @@ def main(home: Path) -> dict[str, Any]:
         told["views"] = ask(home, "views", "cars")
         told["without_predictions"] = ask(home, "sync", "cars")
         told["brain"] = ask(home, "brain", "cars", "--embeddings", str(home / "embeddings.npz"))
+        publish_models(home / "bundles", home)
+        told["embedded"] = ask(home, "brain", "cars")
+        told["embedded_again"] = ask(home, "brain", "cars", "--bundle", "cleanliness_classifier@champion")
         told["broken"] = ask(home, "brain", "cars", "--embeddings", str(home / "broken.npz"))
         dataset = fo.load_dataset("cars")
         for image, tags in ((excluded, ["exclude", "note:blurred"]), (gold, ["gold", "relabel", "quality:5"])):
             sample = dataset.one(fo.ViewField("sha256") == image.sha256)
             sample.tags.extend(tags)
             sample.save()
-        told["read"], first = ask(home, "read", "cars"), read_decisions(decisions_path(home))
+        run = make_run(home / "runs" / "cars", Project(), key="cars")
+        told["of_run"] = {sha256: list(one.marks) for sha256, one in decisions_of_run(run, fo).items()}
+        told["read"], first = ask(home, "read", "cars"), read_decisions(shelf.decisions)
         told["read_again"] = ask(home, "read", "cars")
-        told["same_decisions"] = read_decisions(decisions_path(home)) == first
+        told["same_decisions"] = read_decisions(shelf.decisions) == first
         told["next"] = ask(home, "sync", "cars-curated", "--name", "cars")
         told["read_next"] = ask(home, "read", "cars")
-        told["decisions"] = {sha256: list(one.marks) for sha256, one in read_decisions(decisions_path(home)).items()}
+        told["decisions"] = {sha256: list(one.marks) for sha256, one in read_decisions(shelf.decisions).items()}
     curated = shelf.read("cars-curated")
     families = {image.family for image in curated.images if image.split == "train"}
     return {

@@ -64,6 +64,18 @@ def test_the_brain_takes_embeddings_from_a_file(told: dict[str, Any]) -> None:
     assert "holds no embeddings" in told["broken"]
 
 
+def test_the_brain_embeds_by_the_home_s_champion_each_image_once(told: dict[str, Any], home: Path) -> None:
+    assert (told["embedded"]["embedded"], told["embedded"]["embedded_by"]) == (
+        told["images"], "cleanliness_classifier@1",
+    )  # fmt: skip
+    assert told["embedded_again"] == told["embedded"]
+    assert len(list((home / "embeddings").glob("*.npz"))) == 1
+
+
+def test_a_run_of_the_loop_takes_what_reviewers_decide_in_its_own_dataset(told: dict[str, Any]) -> None:
+    assert told["of_run"] == {told["excluded"]: ["exclude"], told["gold"]: ["relabel", "gold"]}
+
+
 def test_an_excluded_image_leaves_the_next_version(told: dict[str, Any]) -> None:
     (made,) = told["read"]["versions"].values()
     assert (told["read"]["exclude"], made["excluded"], made["images"]) == (1, 1, told["images"] - 1)

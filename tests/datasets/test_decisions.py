@@ -5,21 +5,28 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
-from datasets.coco import Annotation, Image, View, make_dataset, to_records
-from datasets.curating.decisions import (
+from datasets.coco import Annotation, Copy, Image, View, from_records, make_dataset, to_records
+from datasets.decisions import (
     MARKS,
     Decision,
     apply_decisions,
+    decisive,
+    honour,
+    keep_decisions,
     marked,
     only,
     read_decisions,
+    relabel_requests,
     updated,
     write_decisions,
 )
+from datasets.digests import content_digest
 from datasets.errors import BadDataset
 from datasets.records import CocoFile
 from datasets.taxonomy import DEFAULT_TAXONOMY
+from datasets.versions import version_digest
 
 SHA256S = [f"{number:064x}" for number in range(6)]
 DECISIONS = st.dictionaries(
@@ -56,6 +63,34 @@ def test_a_gold_image_takes_its_car_off_training_and_nothing_else() -> None:
     assert all(view.split is None for image in decided.content.images[:2] for view in image.views)
 
 
+def test_what_shows_the_photograph_of_a_gold_one_is_not_trained_on() -> None:
+    """Another family may show it, and an image of another size may have been kept in its place."""
+    content = make_content()
+    near = replace(content.images[2], near=(SHA256S[0],))
+    other = replace(content.images[4], split="train", copies=(Copy("f" * 64, "f.jpg", 5, 5),))
+    content.images[2], content.images[4] = near, other
+    decided = apply_decisions(content, {SHA256S[0]: Decision(("gold",)), "f" * 64: Decision(("gold",))})
+    assert list(sides(decided.content).values()) == [None, None, None, None, None, "test"]
+    assert decided.gold == {SHA256S[0], SHA256S[4]}
+
+
+def test_what_is_decided_of_an_image_holds_for_those_derived_from_it() -> None:
+    content = make_content()
+    content.images[0] = replace(content.images[0], derived_from="e" * 64)
+    content.images[2] = replace(content.images[2], derived_from="f" * 64)
+    decided = apply_decisions(content, {"e" * 64: Decision(("exclude",)), "f" * 64: Decision(("gold",))})
+    assert (decided.excluded, decided.gold) == ({SHA256S[0]}, {SHA256S[2]})
+
+
+def test_a_dataset_is_as_its_records_after_decisions() -> None:
+    dataset = from_records(make_content(), DEFAULT_TAXONOMY)
+    decisions = {SHA256S[0]: Decision(("gold",)), SHA256S[5]: Decision(("exclude",)), SHA256S[2]: Decision((), 1)}
+    assert honour(dataset, {SHA256S[2]: Decision(("relabel",), 1)}) is dataset
+    decided = apply_decisions(make_content(), decisions).content
+    assert version_digest(honour(dataset, decisions)) == content_digest(decided)
+    assert decisive(decisions) == [(SHA256S[0], ["gold"]), (SHA256S[5], ["exclude"])]
+
+
 @given(DECISIONS)
 def test_applying_decisions_again_changes_nothing(decisions: dict[str, Decision]) -> None:
     once = apply_decisions(make_content(), decisions)
@@ -67,9 +102,17 @@ def test_applying_decisions_again_changes_nothing(decisions: dict[str, Decision]
 @given(DECISIONS, DECISIONS)
 def test_what_is_shown_counts_and_the_rest_stays(known: dict[str, Decision], shown: dict[str, Decision]) -> None:
     found = updated(known, shown)
-    assert all(found.get(sha256, Decision()) == decision for sha256, decision in shown.items())
-    assert all(found.get(sha256, Decision()) == known[sha256] for sha256 in known.keys() - shown.keys())
+    marks = {sha256: decision.marks for sha256, decision in found.items()}
+    assert all(marks.get(sha256, ()) == decision.marks for sha256, decision in shown.items())
+    assert all(marks.get(sha256, ()) == known[sha256].marks for sha256 in known.keys() - shown.keys())
     assert updated(found, shown) == found
+
+
+def test_each_time_that_relabel_is_marked_anew_is_a_request_of_its_own() -> None:
+    shown = ({SHA256S[0]: Decision(marks)} for marks in (("relabel",), ("relabel",), (), ("relabel", "gold")))
+    decisions: dict[str, Decision] = {}
+    asked = [relabel_requests(decisions := updated(decisions, one)) for one in shown]
+    assert asked == [{SHA256S[0]: 0}, {SHA256S[0]: 0}, {}, {SHA256S[0]: 1}]
 
 
 def test_decisions_are_kept_in_a_file(tmp_path: Path) -> None:
@@ -77,6 +120,13 @@ def test_decisions_are_kept_in_a_file(tmp_path: Path) -> None:
     write_decisions(tmp_path / "new" / "decisions.json", decisions)
     assert read_decisions(tmp_path / "new" / "decisions.json") == decisions
     assert marked(decisions, "exclude") == {SHA256S[0]}
+
+
+def test_what_is_shown_is_kept_beside_what_is_known(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "decisions.json"
+    for sha256 in SHA256S[:2]:
+        kept = keep_decisions(path, {sha256: Decision(("exclude",))})
+    assert read_decisions(path) == kept == dict.fromkeys(SHA256S[:2], Decision(("exclude",)))
 
 
 def test_a_broken_file_of_decisions_is_told(tmp_path: Path) -> None:
