@@ -13,10 +13,10 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from benchmarks.turns import Figures, timed
-from training.classifying.fitting import Fitting
+from training.classifying.fitting import ClassifierFitting
 from training.classifying.pictures import Normalise, read_pictures
 from training.classifying.samples import read_samples
-from training.devices import channels_last, has_fast_bfloat16, training_device
+from training.devices import channels_last, half_precision, training_device
 from training.predictors import Letterbox, decode_image
 from training.settings import ClassifierSettings
 
@@ -50,7 +50,7 @@ def _carloop(model: nn.Module, folder: Path, asked: dict[str, Any], seed: int) -
     train = read_pictures(samples, size=settings.image_size, workers=settings.workers)
     normalise = Normalise(model.default_cfg["mean"], model.default_cfg["std"])  # type: ignore[index,arg-type]
     val = read_pictures([], size=settings.image_size)
-    fitting = Fitting(
+    fitting = ClassifierFitting(
         channels_last(model), normalise, train, val, settings, classes=len(NAMES), seed=seed, batch=asked["batch"]
     )
     return [row["loss"] for row in fitting.run(lambda *_: None)]
@@ -98,7 +98,7 @@ def _plain(model: nn.Module, folder: Path, asked: dict[str, Any], seed: int) -> 
         losses = []
         for images, targets in loader:
             images, targets = images.to(device, non_blocking=True), targets.to(device, non_blocking=True)
-            with torch.autocast(device.type, torch.bfloat16, enabled=has_fast_bfloat16(device)):
+            with torch.autocast(device.type, half_precision(device), enabled=half_precision(device) is not None):
                 loss = nn.functional.cross_entropy(model(images), targets)
             optimizer.zero_grad()
             torch.autograd.backward(loss)

@@ -98,6 +98,15 @@ def restore_optimizer(
     known = optimizer.state_dict()["param_groups"]
     merged = [{**group, **_tupled(saved)} for group, saved in zip(known, groups, strict=True)]
     optimizer.load_state_dict({"state": states, "param_groups": merged})
+    _lay_out_as_parameters(optimizer)
+
+
+def _lay_out_as_parameters(optimizer: torch.optim.Optimizer) -> None:
+    """Fused kernels go through memory, so what an optimizer remembers has to lie there as its parameters do."""
+    for parameter, state in optimizer.state.items():
+        for name, value in state.items():
+            if value.shape == parameter.shape:
+                state[name] = torch.empty_like(parameter).copy_(value)
 
 
 def _tupled(group: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,14 +6,16 @@ import torch
 from torch import nn
 
 from training.bundle import class_names
-from training.classifying.fitting import Fitting
+from training.classifying.fitting import ClassifierFitting
 from training.classifying.memory import fitting_batch
 from training.classifying.network import make_network, mean_and_std
-from training.classifying.pictures import Normalise, read_pictures
+from training.classifying.pictures import Normalise, Pictures, read_pictures
 from training.classifying.samples import Samples, read_samples
 from training.devices import be_deterministic, channels_last, training_device
+from training.errors import NothingToTrain
 from training.jobs import ClassifierJob, OnEpoch, OnNote
 from training.outputs import write_outputs
+from training.processes import agreed, process_rank
 
 _LOG = logging.getLogger(__name__)
 
@@ -39,9 +41,10 @@ def train_classifier(job: ClassifierJob, *, on_epoch: OnEpoch, on_note: OnNote =
     )
     for note in (*samples.notes, *train.notes, *val.notes):
         on_note(note)
+    _require_classes_left(samples, train)
     network = channels_last(network.to(training_device()))
-    batch = fitting_batch(network, settings)
-    fitting = Fitting(
+    batch = int(agreed({"batch": fitting_batch(network, settings)})["batch"])
+    fitting = ClassifierFitting(
         network,
         normalise,
         train,
@@ -55,7 +58,17 @@ def train_classifier(job: ClassifierJob, *, on_epoch: OnEpoch, on_note: OnNote =
         on_note=on_note,
     )
     history = fitting.run(on_epoch)
-    write_outputs(job, network, nn.Sequential(normalise, network, nn.Softmax(dim=1)), history)
+    if process_rank() == 0:
+        write_outputs(job, network, nn.Sequential(normalise, network, nn.Softmax(dim=1)), history)
+
+
+def _require_classes_left(samples: Samples, train: Pictures) -> None:
+    left = set(train.targets.tolist())
+    if len(left) < 2 <= len({sample.target for sample in samples.of("train")}):
+        raise NothingToTrain(
+            f"of the train part only images of {samples.class_names[left.pop()]!r} can be decoded "
+            f"({train.notes[0]}); a classifier learns from two classes or more"
+        )
 
 
 def samples_of(job: ClassifierJob) -> Samples:

@@ -27,7 +27,7 @@ from training.checkpoints import (
 )
 from training.detector_data import DetectorData, read_detector_data
 from training.detector_images import LabelledImages
-from training.devices import be_deterministic, channels_last, has_fast_bfloat16, seed_epoch, training_device
+from training.devices import be_deterministic, channels_last, half_precision, seed_epoch, training_device
 from training.errors import TrainingFailed
 from training.jobs import DetectorJob, OnEpoch, OnNote, images_at_once
 from training.masking import mask_loss
@@ -124,10 +124,20 @@ class DetectorTraining(DetectionTrainer):  # type: ignore[misc]
             read_weights(self.job.initial_weights, model)
         return channels_last(model)
 
+    def build_optimizer(self, *arguments: Any, **options: Any) -> torch.optim.Optimizer:
+        optimizer: torch.optim.Optimizer = super().build_optimizer(*arguments, **options)
+        for group in optimizer.param_groups:
+            group["fused"] = True  # on a CPU a seventh of the time
+        return optimizer
+
     def _setup_train(self) -> None:
         super()._setup_train()
         be_deterministic(seed=self.job.seed)
-        self.amp = has_fast_bfloat16(self.device)  # Ultralytics has none of it on a CPU, torch does
+        precision = half_precision(self.device)
+        self.amp = precision is not None  # Ultralytics has none on a CPU, and tries float16 on a model it downloads
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=precision is torch.float16)
+        if self.checkpoint and self.checkpoint.state["scaler"]:
+            self.scaler.load_state_dict(self.checkpoint.state["scaler"])
         self.ema.ema.end2end = False  # what is kept answers with all anchors, as every other YOLO
         if self.labelled.known:
             mask_loss(self.model, self.labelled.known, self.device)
@@ -226,6 +236,7 @@ class DetectorTraining(DetectionTrainer):  # type: ignore[misc]
                 "history": self.history,
                 "updates": self.ema.updates,
                 "optimizer": optimizer_groups(self.optimizer),
+                "scaler": self.scaler.state_dict(),
                 "best_epoch": self.best_epoch,
                 "best_score": self.best_score,
                 "batch": self.batch_size,
@@ -271,7 +282,7 @@ def ultralytics_options(job: DetectorJob, *, batch: int, images: int) -> dict[st
         "plots": False,
         "save": False,
         "device": "0" if device.type == "cuda" else "cpu",
-        "amp": "bf16" if device.type == "cuda" and has_fast_bfloat16(device) else False,  # fp16 needs a download
+        "amp": "bf16" if half_precision(device) is torch.bfloat16 and device.type == "cuda" else False,
         "save_dir": tempfile.mkdtemp(),
     }
 

@@ -7,9 +7,12 @@ from typing import Any
 import numpy as np
 import torch
 
+_NO_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
+
 
 def training_device() -> torch.device:
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    """This process's GPU, where there is one."""
+    return torch.device("cuda", torch.cuda.current_device()) if torch.cuda.is_available() else torch.device("cpu")
 
 
 def be_deterministic(*, seed: int) -> None:
@@ -25,6 +28,19 @@ def has_fast_bfloat16(device: torch.device) -> bool:
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     capabilities = torch.cpu.get_capabilities()
     return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
+
+
+def half_precision(device: torch.device) -> torch.dtype | None:
+    """What to compute in beside float32: bfloat16 where it is fast, float16, whose gradients want scaling, on any other
+    GPU, and nothing on any other CPU."""
+    if has_fast_bfloat16(device):
+        return torch.bfloat16
+    return torch.float16 if device.type == "cuda" else None
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether a device, or the system, had no memory left."""
+    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or any(sign in str(error) for sign in _NO_MEMORY)
 
 
 def channels_last(module: Any) -> torch.nn.Module:

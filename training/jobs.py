@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
@@ -74,13 +74,15 @@ def run_training(
     """
     while not is_complete(job.out):
         kills, start = _memory_kills(), log.stat().st_size if log.exists() else 0
-        code = _run_worker(job, log, on_epoch, on_note or (lambda _: None))
+        code, why = _run_worker(job, log, on_epoch, on_note or (lambda _: None))
         if code == 0 and is_complete(job.out):
             break
         halved = job.model_copy(update={"halvings": job.halvings + 1})
-        short = _is_out_of_memory(_last_line(log, start)) or (code == -signal.SIGKILL and _memory_kills() > kills)
+        short = _is_out_of_memory(why or _last_line(log, start)) or (
+            code == -signal.SIGKILL and _memory_kills() > kills
+        )
         if not short or images_at_once(halved) == images_at_once(job):
-            raise TrainingFailed(_reason(code, log))
+            raise TrainingFailed(_reason(code, why, log))
         if on_note:
             on_note(
                 f"memory ran out with {images_at_once(job)} images at once; it goes on with {images_at_once(halved)}"
@@ -96,34 +98,43 @@ def images_at_once(job: DetectorJob | ClassifierJob) -> int:
     return max(batch >> job.halvings, min(batch, job.smallest_batch))
 
 
-def _run_worker(job: DetectorJob | ClassifierJob, log: Path, on_epoch: OnEpoch, on_note: OnNote) -> int:
-    """The exit code of a process that did the job."""
+def _run_worker(job: DetectorJob | ClassifierJob, log: Path, on_epoch: OnEpoch, on_note: OnNote) -> tuple[int, str]:
+    """The exit code of a process that did the job, and the error that it told of, if any."""
+    why, devices = "", job.settings.devices
     log.parent.mkdir(parents=True, exist_ok=True)
     job.out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="training-", dir=job.out.parent) as folder, log.open("ab") as log_handle:
         job_path = Path(folder) / JOB_FILE
         job_path.write_text(job.model_dump_json())
         with subprocess.Popen(
-            worker_command(job_path),
+            worker_command(job_path, processes=max(len(devices), 1)),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log_handle,
-            env=worker_environment(Path(folder)),
+            env=worker_environment(Path(folder)) | _only(devices),
             text=True,
         ) as process:
             for line in process.stdout or ():
                 event = json.loads(line)
-                if "note" in event:
+                if "error" in event:
+                    why = why or event["error"]
+                elif "note" in event:
                     on_note(event["note"])
                 else:
                     on_epoch(event["epoch"], event["epochs"], event["losses"])
             process.wait()  # before stdin closes, which would end it
-    return process.returncode
+    return process.returncode, why
 
 
-def worker_command(job_path: Path) -> list[str]:
-    """What does the job in a file, as a process."""
-    return [sys.executable, "-m", "training.worker", str(job_path)]
+def worker_command(job_path: Path, *, processes: int = 1) -> list[str]:
+    """What does the job in a file, as a process, or as several that torchrun starts."""
+    torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
+    return [sys.executable, *(torchrun if processes > 1 else []), "-m", "training.worker", str(job_path)]
+
+
+def _only(devices: Sequence[int]) -> dict[str, str]:
+    """What lets a process see these GPUs alone, which it counts from 0."""
+    return {"CUDA_VISIBLE_DEVICES": ",".join(map(str, devices))} if devices else {}
 
 
 def worker_environment(folder: Path) -> dict[str, str]:
@@ -144,12 +155,12 @@ def worker_environment(folder: Path) -> dict[str, str]:
     }
 
 
-def _reason(code: int, log: Path) -> str:
+def _reason(code: int, why: str, log: Path) -> str:
     if code == -signal.SIGKILL:
         return f"the training was killed, most often for want of memory; lower batch or image_size (log: {log})"
     if code < 0:
         return f"the training was ended by {signal.Signals(-code).name}; run it again (log: {log})"
-    last = _last_line(log)
+    last = why or _last_line(log)
     if _is_out_of_memory(last):
         return f"the training ran out of memory; lower batch or image_size (log: {log})"
     return f"the training failed: {last} (log: {log})"

@@ -13,7 +13,7 @@ from training.evaluation.resampling import estimate, resampled_weights
 from training.evaluation.subject import Evaluation
 from training.registry import RegisteredVersion, Registry, Turn
 from training.settings import PromotionSettings
-from training.shadow import ShadowVerdict
+from training.shadow import ShadowVerdict, shadow_refusals
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ def decide(
         resamples=settings.resamples,
         seed=seed,
     )
-    return _judged(comparison, settings, [*blocking, *_shadow_objections(settings, evidence)])
+    return _judged(comparison, settings, [*blocking, *shadow_refusals(evidence.shadow, settings)])
 
 
 def _judged(comparison: Comparison, settings: PromotionSettings, blocking: Sequence[str]) -> Decision:
@@ -152,13 +152,6 @@ def _objections(settings: PromotionSettings, evidence: Evidence) -> Iterator[str
     for one in evidence.parity:
         if not one.agrees:
             yield f"its {one.format} export does not agree with the trained model: {one.told}"
-
-
-def _shadow_objections(settings: PromotionSettings, evidence: Evidence) -> Iterator[str]:
-    if settings.shadow_required and evidence.shadow is None:
-        yield "it has not pre-annotated frames beside the champion, which is asked for"
-    elif settings.shadow_required and evidence.shadow is not None and not evidence.shadow.is_better:
-        yield evidence.shadow.told
 
 
 def promote(
@@ -220,6 +213,12 @@ def _standing(turns: Iterable[Turn]) -> list[str]:
         else:
             standing.append(turn.version)
     return standing
+
+
+def was_rolled_back(registry: Registry, version: RegisteredVersion) -> bool:
+    """Whether it was champion until a person went back to an earlier one."""
+    turns = registry.history(version.model)
+    return any(turn.version == version.version for turn in turns) and version.version not in _standing(turns)
 
 
 def publish_champion(registry: Registry, model: str, bundles: Path, *, store: str | None = None) -> None:

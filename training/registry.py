@@ -39,7 +39,7 @@ from training.registered import (
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
-__all__ = ["Alias", "Event", "RegisteredVersion", "Registry", "Turn"]
+__all__ = ["Alias", "Event", "RegisteredVersion", "Registry", "Turn", "open_registry"]
 
 Alias = Literal["champion", "challenger"]
 
@@ -149,6 +149,13 @@ class Registry:
         """The version in use; None before the first promotion."""
         return self._aliased(model, "champion")
 
+    def champion_before(self, model: str, key: str) -> RegisteredVersion | None:
+        """The champion that the version of `key` has to beat: the one it went on from where it is champion itself."""
+        champion = self.champion(model)
+        if champion is None or champion.key != key:
+            return champion
+        return self.version(model, champion.parent) if champion.parent else None
+
     def challenger(self, model: str) -> RegisteredVersion | None:
         """The version described last; None before the first."""
         return self._aliased(model, "challenger")
@@ -193,6 +200,13 @@ class Registry:
             logging.getLogger(name).setLevel(logging.WARNING)
         _make_database(self.uri)
         return MlflowClient(self.uri, self.uri)
+
+
+def open_registry(root: Path) -> Registry:
+    """The registry of a home, or of one run of the loop: SQLite and files in its folder `mlflow`."""
+    folder = (root / "mlflow").absolute()
+    folder.mkdir(parents=True, exist_ok=True)
+    return Registry(f"sqlite:///{folder}/mlflow.sqlite", folder / "artifacts")
 
 
 def _make_database(uri: str) -> None:

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from datasets.taxonomy import Settings
 
@@ -44,8 +44,18 @@ class DetectorSettings(Settings):
         0, ge=0, lt=1, description="families of the train split that are kept back to choose the best epoch by"
     )
     patience: int = Field(0, ge=0, description="epochs without a better one after which it ends; 0 goes on to the end")
+    devices: tuple[Annotated[int, Field(ge=0)], ...] = Field(
+        (), description="the GPU to train on, by number; the first when none is given"
+    )
     threads: int | None = Field(None, gt=0, description="CPU threads; all when not given")
     workers: int = Field(0, ge=0, description="processes that read images; 0 reads them in the training's own")
+
+    @field_validator("devices")
+    @classmethod
+    def _is_one(cls, devices: tuple[int, ...]) -> tuple[int, ...]:
+        if len(devices) > 1:
+            raise ValueError(f"a YOLO trains on one GPU, not on {len(devices)}; name one")
+        return devices
 
     @property
     def is_segmentation(self) -> bool:
@@ -90,6 +100,9 @@ class ClassifierSettings(Settings):
     brightness: float = Field(0.3, ge=0, lt=1, description="images are made lighter or darker by up to this part")
     zoom: float = Field(0, ge=0, lt=1, description="images are scaled by 1 ± this and moved by up to this part")
     upside_down: bool = Field(False, description="turn every second image over, as suits pictures from above")
+    devices: tuple[Annotated[int, Field(ge=0)], ...] = Field(
+        (), description="GPUs to train on, by number; several share each batch; the first when none is given"
+    )
     workers: int = Field(2, gt=0, description="threads that decode images")
     checkpoint_seconds: float = Field(60, ge=0, description="at most so much is lost by a kill, and an epoch more")
     max_images: int | None = Field(None, gt=1, description="no more of each part, for trying out")
@@ -104,9 +117,17 @@ class SegmenterSettings(Settings):
     epochs: int = Field(50, gt=0)
     patience: int = Field(0, ge=0, description="epochs without a better val mask mAP after which it ends; 0: none")
     val_fraction: float = Field(0, ge=0, lt=1, description="families of the train split to choose the best epoch by")
-    batch: int = Field(4, gt=0, description="images a step")
+    batch: int = Field(4, gt=0, description="images at a time")
+    accumulate: int = Field(1, gt=0, description="batches a step")
     learning_rate: float = Field(0.0003, gt=0, description="at its highest; it rises, then falls by a cosine")
     weight_decay: float = Field(0.01, ge=0)
+    class_weights: float = Field(
+        0,
+        ge=0,
+        le=1,
+        description="how much more often images of rarer classes are shown: 0 not at all, 1 as their rarity",
+    )
+    ema_decay: float | None = Field(None, gt=0, lt=1, description="average the weights over steps, with this decay")
     flip: float = Field(0.5, ge=0, le=1, description="how often an image is mirrored left to right")
     proposals: int = Field(1000, gt=0, description="regions of an image that are looked at more closely")
     unknown_is_absent: bool = Field(
@@ -145,6 +166,13 @@ class PromotionSettings(Settings):
     resamples: int = Field(1000, ge=100, description="of the bootstrap over photo families")
     publish_to: str | None = Field(
         None, description="an address that fsspec reaches, such as s3://models/cars, for functions on other machines"
+    )
+    shadow_share: float = Field(
+        0,
+        ge=0,
+        lt=1,
+        exclude_if=lambda share: not share,  # so that the keys of runs without it stay
+        description="families of new frames that the challenger pre-annotates in the champion's place; 0: none",
     )
     shadow_required: bool = Field(
         False, description="promote only what annotators corrected less than the champion, where both pre-annotated"

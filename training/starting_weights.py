@@ -4,9 +4,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from training.bundle import file_sha256
-from training.errors import NothingToTrain, TrainingFailed, UntrustedCheckpoint
+from training.errors import NothingToTrain, TrainingFailed
 from training.jobs import WEIGHTS_FILE, worker_environment
+from training.predicting.opening import PICKLES, read_sha256
 
 
 def read_starting_weights(path: Path, folder: Path, *, trust: str | None) -> tuple[Path, list[str]]:
@@ -15,6 +15,7 @@ def read_starting_weights(path: Path, folder: Path, *, trust: str | None) -> tup
     Where there is none, nothing is downloaded: published weights are pickles, so a person fetches them and vouches.
 
     Raises:
+        NothingToTrain: there are no weights.
         UntrustedCheckpoint: the file has to be unpickled, which can run any code in it, and `trust` is not its SHA-256.
         TrainingFailed: it is trusted, but is no YOLO.
     """
@@ -22,13 +23,11 @@ def read_starting_weights(path: Path, folder: Path, *, trust: str | None) -> tup
         raise NothingToTrain(f"{path} is not there; give weights.safetensors of a training, or a .pt that you fetched")
     if path.suffix == ".safetensors":
         return path, []
-    sha256 = file_sha256(path)
-    if trust != sha256:
-        given = f"--trust names {trust}" if trust else "nobody vouches for it"
-        raise UntrustedCheckpoint(
-            f"{path} has to be unpickled, which can run any code in it, and {given}; if you trust whoever made it, "
-            f"give --trust {sha256}"
+    if path.suffix.lower() not in PICKLES:
+        raise NothingToTrain(
+            f"{path} holds no weights that are known; give weights.safetensors of a training, or a .pt"
         )
+    sha256 = read_sha256(path, trust=trust)
     converted = folder / WEIGHTS_FILE
     if not converted.exists():
         _convert(path, converted)

@@ -9,14 +9,28 @@ from typing import Any
 
 from datasets.errors import CarloopError
 from datasets.processes import end_with_stdin
-from training.jobs import JOB, DetectorJob
+from training.jobs import JOB, ClassifierJob, DetectorJob
+from training.processes import joined, process_rank, require_devices
+
+Write = Callable[[dict[str, Any]], None]
 
 
 def main(job_path: Path) -> None:
     write = _take_stdout()
     end_with_stdin()
     job = JOB.validate_json(job_path.read_bytes())
+    try:
+        require_devices(job.settings.devices)
+        with joined():
+            _train(job, write if process_rank() == 0 else lambda _: None)
+    except Exception as error:
+        write({"error": str(error) if isinstance(error, CarloopError) else f"{type(error).__name__}: {error}"})
+        if isinstance(error, CarloopError):
+            sys.exit(str(error))
+        raise
 
+
+def _train(job: DetectorJob | ClassifierJob, write: Write) -> None:
     def report(epoch: int, epochs: int, losses: dict[str, float]) -> None:
         write({"epoch": epoch, "epochs": epochs, "losses": losses})
 
@@ -33,7 +47,7 @@ def main(job_path: Path) -> None:
         train_classifier(job, on_epoch=report, on_note=note)
 
 
-def _take_stdout() -> Callable[[dict[str, Any]], None]:
+def _take_stdout() -> Write:
     """Keep stdout for lines of JSON; whatever libraries print goes to the log, which is stderr."""
     lines = os.fdopen(os.dup(sys.stdout.fileno()), "w", buffering=1)
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
@@ -47,7 +61,4 @@ def _take_stdout() -> Callable[[dict[str, Any]], None]:
 
 
 if __name__ == "__main__":
-    try:
-        main(Path(sys.argv[1]))
-    except CarloopError as error:
-        sys.exit(str(error))
+    main(Path(sys.argv[1]))

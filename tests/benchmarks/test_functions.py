@@ -1,6 +1,7 @@
 """The champion changed under load, and hostile requests: the benchmarks' small versions, on graphs of known answers."""
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from random import Random
 
@@ -11,7 +12,7 @@ from benchmarks.function_data import MODEL, Host, make_photo, open_host
 from benchmarks.hostile_kinds import KINDS
 from benchmarks.hostile_requests import attack, make_requests
 from benchmarks.hostile_requests import table as hostile_table
-from benchmarks.swap import Swaps, make_request, run_swaps
+from benchmarks.swap import Swaps, make_request, models_of, run_swaps
 from benchmarks.swap import table as swap_table
 from tests.nuclio_functions.conftest import SIZE, write_constant_graph
 from training.bundle import BundleSpec, publish, write_bundle
@@ -53,8 +54,9 @@ def test_a_champion_that_changes_under_load_loses_no_request_and_mixes_no_models
     host: Host, bundles: Path, digests: list[str]
 ) -> None:
     body = make_request(PHOTO, threshold=0.5)
+    change = partial(publish, bundles, MODEL)
 
-    swaps = run_swaps(host, bundles, digests, body, clients=4, seconds=2, every=0.2)
+    swaps = run_swaps(host, models_of(bundles, digests), change, body, clients=4, seconds=2, every=0.2)
 
     assert (swaps.lost, swaps.mixed) == ([], 0)
     assert set(swaps.by_model) == {"damage_detector@1", "damage_detector@2"}

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from training.charts import FOUND, Drawn, Tile, draw_confusion, draw_grid, draw_history, draw_precision_recall
+from training.charts import FOUND, TRUTH, Drawn, Tile, draw_confusion, draw_grid, draw_history, draw_precision_recall
 
 PICTURE = np.full((40, 80, 3), 200, np.uint8)
 
@@ -38,8 +38,23 @@ def test_precision_and_recall_can_be_drawn_of_no_class() -> None:
 def test_a_grid_has_four_tiles_in_a_row() -> None:
     one, five = (opened(draw_grid([Tile(PICTURE, "caption")] * count)) for count in (1, 5))
 
-    assert five.width == 4 * one.width
-    assert five.height == 2 * one.height
+    assert five.width == 4 * one.width + 3 * 4
+    assert one.height * 1.8 < five.height < 2 * one.height
+
+
+def test_a_grid_of_nothing_says_so() -> None:
+    assert opened(draw_grid([])).getcolors() != [(280 * 18, (255, 255, 255))]
+
+
+def test_a_grid_names_the_colours_that_it_uses() -> None:
+    with_truth, without = (
+        opened(draw_grid([Tile(PICTURE, "", (Drawn((20, 10, 60, 30), colour),))])) for colour in (TRUTH, FOUND)
+    )
+    green = tuple(bytes.fromhex(TRUTH[1:]))
+
+    bottom = (0, with_truth.height - 16, 280, with_truth.height)
+    assert green in {colour for _, colour in with_truth.crop(bottom).getcolors(9999) or []}
+    assert green not in {colour for _, colour in without.crop(bottom).getcolors(9999) or []}
 
 
 def test_a_box_is_drawn_where_it_lies_on_the_picture() -> None:

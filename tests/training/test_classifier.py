@@ -1,6 +1,7 @@
 """Training a tiny timm network on squares: red ones are dirty, blue ones clean."""
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,16 +11,17 @@ import psutil
 import pytest
 import torch
 from safetensors.torch import load_file
-from torch import nn
+from torch import distributed, nn
 
 from datasets.errors import BadInput
 from datasets.taxonomy import Category, Taxonomy
 from training.classifier import train_classifier
-from training.classifying.fitting import Fitting, _class_weights
+from training.classifying.fitting import ClassifierFitting, class_weights_of
 from training.classifying.network import make_network
 from training.classifying.pictures import Normalise, Pictures, augment
-from training.errors import TrainingFailed
+from training.errors import NothingToTrain, TrainingFailed
 from training.jobs import ClassifierJob, run_training
+from training.processes import require_devices
 from training.settings import ClassifierSettings
 
 TAXONOMY = Taxonomy(categories=(Category(name="dirty", kind="tag"), Category(name="clean", kind="tag")))
@@ -101,13 +103,15 @@ def test_it_ends_when_the_val_part_gets_no_better(job: ClassifierJob) -> None:
     assert {"val_macro_f1", "val_loss", "val_accuracy", "loss", "epoch", "batch"} == set(history[0])
 
 
-def fitting(network: nn.Module, **changes: object) -> Fitting:
+def fitting(network: nn.Module, **changes: object) -> ClassifierFitting:
     pixels = torch.randint(0, 255, (16, 32, 32, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     pictures = Pictures(pixels, torch.arange(16) % 2)
     settings = SETTINGS.model_copy(update={"epochs": 2, "ema_decay": None, "brightness": 0, "dropout": 0, **changes})
     empty = Pictures(pixels[:0], pictures.targets[:0])
     normalise = Normalise((0.5, 0.5, 0.5), (0.2, 0.2, 0.2))
-    return Fitting(network, normalise, pictures, empty, settings, classes=2, seed=0, batch=8, on_note=NOTES.append)
+    return ClassifierFitting(
+        network, normalise, pictures, empty, settings, classes=2, seed=0, batch=8, on_note=NOTES.append
+    )
 
 
 NOTES: list[str] = []
@@ -146,16 +150,70 @@ def test_parts_of_a_batch_add_up_to_its_loss_and_gradient() -> None:
     whole, parted = fitting(Small(most=8), brightness=0.0), fitting(Small(most=8), brightness=0.0)
     parted.at_once = 3
 
-    losses = [float(fit._step(torch.arange(8))) for fit in (whole, parted)]
+    losses = [float(fit._step(torch.arange(8))["loss"]) for fit in (whole, parted)]
 
     assert losses[0] == pytest.approx(losses[1])
     for one, other in zip(whole.model.parameters(), parted.model.parameters(), strict=True):
         assert torch.allclose(one, other, atol=1e-5)
 
 
+def test_half_precision_without_bfloat16_scales_its_gradients_and_learns_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    expected = fitting(Small(most=8)).run(lambda *_: None)
+    monkeypatch.setattr("training.fitting.half_precision", lambda _: torch.float16)
+    halved = fitting(Small(most=8))
+
+    history = halved.run(lambda *_: None)
+
+    assert halved.scaler.get_scale() > 1
+    assert [row["loss"] for row in history] == pytest.approx([row["loss"] for row in expected], rel=0.01)
+
+
+def test_processes_that_share_each_batch_learn_as_one_does(tmp_path: Path) -> None:
+    expected = fitting(Small(most=8)).run(lambda *_: None)
+
+    processes = [_fork(rank, of=2, folder=tmp_path) for rank in range(2)]
+
+    assert [os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) for process in processes] == [0, 0]
+    for rank in range(2):
+        told = json.loads((tmp_path / f"{rank}.json").read_text())
+        assert [row["loss"] for row in told] == pytest.approx([row["loss"] for row in expected], rel=1e-5)
+
+
+def _fork(rank: int, *, of: int, folder: Path) -> int:
+    """A process that fits with others, and writes its history to a file of its rank."""
+    if process := os.fork():
+        return process
+    try:
+        torch.set_num_threads(1)
+        store = distributed.FileStore(str(folder / "meeting"), of)
+        distributed.init_process_group("gloo", store=store, rank=rank, world_size=of)
+        history = fitting(Small(most=4)).run(lambda *_: None)  # four of eight each
+        (folder / f"{rank}.json").write_text(json.dumps(history))
+        os._exit(0)
+    finally:
+        os._exit(1)
+
+
+def test_a_gpu_that_is_not_there_is_told() -> None:
+    with pytest.raises(BadInput, match=r"devices names 98, 99, and \d+ of these GPUs can be used here"):
+        require_devices([98, 99])
+
+
+def test_a_class_none_of_whose_images_can_be_decoded_is_told(
+    job: ClassifierJob, manifest: Path, tmp_path: Path
+) -> None:
+    rows = [f"{manifest.parent / str(number)}.png,dirty" for number in (0, 2)]
+    (tmp_path / "broken.csv").write_text("\n".join(["path,label", *rows, "absent.png,clean"]))
+
+    with pytest.raises(NothingToTrain, match=r"only images of 'dirty' can be decoded .*absent\.png: it is not there"):
+        train_classifier(job.model_copy(update={"dataset": tmp_path / "broken.csv"}), on_epoch=lambda *_: None)
+
+
 @pytest.mark.parametrize(("strength", "weights"), [(0, [1, 1]), (0.5, [0.8165, 1.4142]), (1, [0.6667, 2])])
 def test_rare_classes_weigh_more(strength: float, weights: list[float]) -> None:
-    found = _class_weights(torch.tensor([0, 0, 0, 1]), 3, strength)
+    found = class_weights_of(torch.tensor([0, 0, 0, 1]), 3, strength)
 
     assert found.tolist() == pytest.approx([*weights, 0], abs=1e-3)
 

@@ -7,7 +7,7 @@ import pytest
 from datasets.files import is_complete
 from training import jobs
 from training.errors import TrainingFailed
-from training.jobs import DetectorJob, images_at_once, run_training
+from training.jobs import DetectorJob, images_at_once, run_training, worker_command
 
 WORKER = """
 import json, sys
@@ -16,7 +16,8 @@ from datasets.files import MANIFEST, new_folder, write_json
 from training.jobs import JOB, images_at_once
 job = JOB.validate_json(Path(sys.argv[1]).read_bytes())
 if images_at_once(job) > LIMIT:
-    sys.exit("torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB")
+    print(json.dumps({"error": "OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB"}))
+    sys.exit("=" * 60)  # as torchrun ends its log
 print(json.dumps({"note": "a note"}))
 with new_folder(job.out) as folder:
     write_json(folder / MANIFEST, {"halvings": job.halvings})
@@ -33,7 +34,7 @@ def roomy_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> RoomyFor:
     def replace(limit: int) -> None:
         script = tmp_path / "worker.py"
         script.write_text(WORKER.replace("LIMIT", str(limit)))
-        monkeypatch.setattr(jobs, "worker_command", lambda path: [sys.executable, str(script), str(path)])
+        monkeypatch.setattr(jobs, "worker_command", lambda path, **_: [sys.executable, str(script), str(path)])
 
     return replace
 
@@ -80,6 +81,15 @@ def test_checkpoints_go_when_the_training_is_complete(
     run_training(job.model_copy(update={"halvings": 1}), log=tmp_path / "log", on_epoch=print)
 
     assert not (tmp_path / "checkpoints").exists()
+
+
+def test_several_gpus_are_a_process_each_by_torchrun() -> None:
+    one, two = (worker_command(Path("job.json"), processes=count) for count in (1, 2))
+
+    assert one[1:] == ["-m", "training.worker", "job.json"]
+    assert two[1:] == [
+        "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "training.worker", "job.json",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("batch", "halvings", "expected"), [(16, 0, 16), (16, 2, 4), (3, 5, 1), ("auto", 1, 8)])

@@ -15,7 +15,7 @@ from training.predictors import Detection
 from training.promotion import Decision, Evidence, FormatParity, decide
 from training.refusals import overlap, prelabelled
 from training.settings import PromotionSettings
-from training.shadow import ShadowVerdict, assign, judge_shadow, shown_models
+from training.shadow import ShadowVerdict, ShownFrame, assign, judge_shadow
 
 TAXONOMY = Taxonomy(
     categories=(
@@ -223,7 +223,9 @@ def outcomes(corrections: dict[str, float], frames: int) -> Outcomes:
 
 def shadow(corrections: dict[str, float], frames: int = 200) -> ShadowVerdict:
     found = outcomes(corrections, frames)
-    return judge_shadow(found, OLD, NEW, frames=shown_models(found, OLD, NEW), confidence=0.9)
+    shown = {str(sha256): str(model) for sha256, model in zip(found.sha256, found.model, strict=True)}
+    frames_shown = [ShownFrame(1, sha256, sha256, frozenset({model})) for sha256, model in shown.items()]
+    return judge_shadow(found, OLD, NEW, frames=frames_shown, confidence=0.9)
 
 
 def test_a_model_that_people_correct_less_is_better_in_the_shadow() -> None:

@@ -147,6 +147,21 @@ def test_a_rollback_killed_half_way_is_completed_and_not_done_twice(
     assert len(registry.history("killed")) == 4
 
 
+def test_a_version_has_to_beat_the_champion_that_it_went_on_from(
+    registry: Registry, training: Path, tmp_path: Path
+) -> None:
+    first = described(registry, training, "before 1", model="before")
+    second = described(registry, training, "before 2", model="before", parent=first.version)
+    assert registry.champion_before("before", "before 1") is None
+    promote(registry, first, tmp_path, now=NOW)
+
+    assert registry.champion_before("before", "before 1") is None, "there was none before it"
+    assert registry.champion_before("before", "before 2") == first
+    promote(registry, second, tmp_path, now=NOW)
+    assert registry.champion_before("before", "before 2") == first, "killed after its promotion, it is decided again"
+    assert registry.champion_before("before", "before 3") == second
+
+
 def test_without_history_a_rollback_goes_to_the_parent(registry: Registry, training: Path, tmp_path: Path) -> None:
     first = described(registry, training, "older 1", model="older")
     second = described(registry, training, "older 2", model="older", parent=first.version)

@@ -10,6 +10,7 @@ import numpy as np
 
 from datasets.files import digest
 from training.bundle import MODEL_FILE, Bundle, BundleSpec, file_sha256
+from training.classifying.pictures import read_contents, why_skipped
 from training.classifying.samples import Sample
 from training.classifying.scores import Probabilities, Targets
 from training.errors import UndecodableImage
@@ -56,10 +57,9 @@ def read_answers(training: Path, samples: Sequence[Sample], class_names: Sequenc
 
 
 def _decoded(samples: Sequence[Sample], skipped: list[str]) -> Iterator[tuple[Sample, Pixels]]:
-    contents = ((sample, sample.path.read_bytes() if sample.path.is_file() else b"") for sample in samples)
-    for sample, decoded in decode_ahead(contents):
+    for sample, decoded in decode_ahead(read_contents(samples)):
         if isinstance(decoded, UndecodableImage):
-            skipped.append(f"{sample.path}: {decoded}")
+            skipped.append(why_skipped(sample, decoded))
         else:
             yield sample, decoded
 

@@ -5,16 +5,10 @@ import copy
 import torch
 from torch import nn
 
-from training.devices import has_fast_bfloat16
+from training.devices import half_precision
 from training.settings import AUTO_BATCH, ClassifierSettings
 
 _MOST_AT_ONCE = 512
-_NO_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
-
-
-def is_out_of_memory(error: Exception) -> bool:
-    """Whether a device, or the system, had no memory left."""
-    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or any(sign in str(error) for sign in _NO_MEMORY)
 
 
 def fitting_batch(network: nn.Module, settings: ClassifierSettings) -> int:
@@ -33,7 +27,7 @@ def _fits(network: nn.Module, batch: int, size: int) -> bool:
     trial = copy.deepcopy(network).train()
     device = next(trial.parameters()).device
     try:
-        with torch.autocast(device.type, torch.bfloat16, enabled=has_fast_bfloat16(device)):
+        with torch.autocast(device.type, half_precision(device), enabled=half_precision(device) is not None):
             torch.autograd.backward(trial(torch.zeros(batch, 3, size, size, device=device)).sum())
         free, total = torch.cuda.mem_get_info(device)
         return free > total / 10

@@ -51,9 +51,9 @@ def read_pictures(samples: Sequence[Sample], *, size: int, workers: int = 2) -> 
     pixels = _room(len(samples), size)
     targets: list[int] = []
     bad: list[str] = []
-    for sample, decoded in decode_ahead(_contents(samples), threads=workers):
+    for sample, decoded in decode_ahead(read_contents(samples), threads=workers):
         if isinstance(decoded, UndecodableImage):
-            bad.append(f"{sample.path}: {decoded}")
+            bad.append(why_skipped(sample, decoded))
             continue
         pixels[len(targets)] = Letterbox(size, *decoded.shape[:2]).place(decoded)
         targets.append(sample.target)
@@ -63,12 +63,17 @@ def read_pictures(samples: Sequence[Sample], *, size: int, workers: int = 2) -> 
     return Pictures(torch.from_numpy(pixels[: len(targets)]), torch.tensor(targets, dtype=torch.long), notes)
 
 
-def _contents(samples: Sequence[Sample]) -> Iterator[tuple[Sample, bytes]]:
+def read_contents(samples: Sequence[Sample]) -> Iterator[tuple[Sample, bytes]]:
+    """Each with its file's bytes; none, which decode to no picture, where it cannot be read."""
     return ((sample, _read(sample.path)) for sample in samples)
 
 
+def why_skipped(sample: Sample, error: UndecodableImage) -> str:
+    """Which file gave no picture, and why."""
+    return f"{sample.path}: {error if sample.path.is_file() else 'it is not there'}"
+
+
 def _read(path: Path) -> bytes:
-    """A file's bytes; none, which decode to no picture, where it cannot be read."""
     try:
         return path.read_bytes()
     except OSError:

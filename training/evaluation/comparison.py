@@ -64,7 +64,7 @@ def compare(
     Raises:
         NotComparable: they were not evaluated on the same images.
     """
-    _require_same_images(champion, challenger)
+    require_same_images(champion, challenger)
     weights = resampled_weights(champion.families, resamples=resamples, seed=seed)
     before, after = champion.primary(weights), challenger.primary(weights)
     doubt = np.random.default_rng([seed, 1]).normal(0, spread * np.sqrt(2), len(weights)) if spread else 0.0
@@ -78,7 +78,8 @@ def compare(
     )
 
 
-def _require_same_images(champion: Evaluation, challenger: Evaluation) -> None:
+def require_same_images(champion: Evaluation, challenger: Evaluation) -> None:
+    """Raise NotComparable unless both were evaluated on the same images."""
     ours, theirs = (tuple(i.sha256 for i in one.truth.images) for one in (challenger, champion))
     if type(champion) is not type(challenger) or ours != theirs:
         raise NotComparable(

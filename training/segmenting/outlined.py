@@ -1,6 +1,6 @@
 """Images with outlined objects, as a segmenter learns from them. Masks are COCO's run lengths of the whole image."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -70,7 +70,7 @@ def class_ids(dataset: Dataset) -> list[int]:
 
 
 def require_outlines(dataset: Dataset, images: Iterable[Image], *, unknown_is_absent: bool) -> tuple[list[Image], str]:
-    """The images whose every object has an outline, and a note on the others (empty where there are none).
+    """The images whose every object has an outline, and a note on the others and on classes without any, or nothing.
 
     Raises:
         NothingToTrain: no image has an outline.
@@ -88,8 +88,15 @@ def require_outlines(dataset: Dataset, images: Iterable[Image], *, unknown_is_ab
         raise NothingToTrain(
             "no image of the train split has an object with a polygon or mask; draw some, or import them"
         )
-    lost = len(images) - len(kept)
-    return kept, f"{lost} images have objects without an outline and were left out" if lost else ""
+    return kept, "; ".join(_left_out(dataset, kept, lost=len(images) - len(kept)))
+
+
+def _left_out(dataset: Dataset, kept: Iterable[Image], *, lost: int) -> Iterator[str]:
+    if lost:
+        yield f"{lost} images have objects without an outline and were left out"
+    held = {one.category_id for image in kept for one in dataset.annotations_of.get(image.sha256, ())}
+    if empty := [dataset.taxonomy.name(one) for one in class_ids(dataset) if one not in held]:
+        yield f"no training image has an outline of {', '.join(empty)}: the model will not find them"
 
 
 def read_outlined(
