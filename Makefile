@@ -26,9 +26,11 @@ format: $(READY)  ## let ruff tidy the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-soak: $(READY)  ## kill the demo, CVAT's client and its server at seeded moments and compare; resumable, takes long
+soak: $(READY)  ## kill every process at seeded moments, play twelve rounds in a row, and compare; resumable, takes long
 	$(BIN)/python -m benchmarks.cvat_kills
 	$(BIN)/python -m benchmarks.soak
+	$(BIN)/python -m benchmarks.flow_kills
+	$(BIN)/python -m benchmarks.twelve_rounds
 
 lock: $(READY)  ## choose newest allowed versions of the dependencies anew
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --no-emit-index-url --no-annotate \

@@ -1,22 +1,24 @@
 """The end state of a run without ids and times: two runs ended the same when these are equal."""
 
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 from cvat_sdk import Client
+from pymongo import MongoClient
 
 from cvat.client import connect, list_all
 from cvat.jobs import list_jobs, read_frames, read_objects
 from datasets.coco import Image
 from datasets.files import read_json
-from pipelines.bench import open_registry
+from datasets.ledger import Ledger
 from pipelines.models import MODELS
 from pipelines.project import parse_project
 from pipelines.runs import Run, make_run
 from pipelines.services import start_services
 from scrapers.catalog import Catalog
 from training.bundle import read_pointer
-from training.registry import RegisteredVersion
+from training.registry import RegisteredVersion, open_registry
 
 
 def only_run(home: Path) -> Path:
@@ -26,7 +28,7 @@ def only_run(home: Path) -> Path:
 
 
 def read_state(folder: Path) -> dict[str, Any]:
-    """Photographs, dataset versions, every annotation of every CVAT task, fates, and model versions."""
+    """Photographs, dataset versions, every annotation of every CVAT task, fates, model versions, FiftyOne's images."""
     run = make_run(folder, parse_project(read_json(folder / "project.json"), where=str(folder)), key=folder.name)
     rounds = [read_json(path) for path in sorted(run.rounds.glob("*.json"), key=lambda path: int(path.stem))]
     catalog = Catalog(run.catalog_url)
@@ -34,11 +36,15 @@ def read_state(folder: Path) -> dict[str, Any]:
     catalog.close()
     with start_services(run) as services, connect(services.cvat_url, services.credentials) as client:
         tasks = sorted(_task(client, task, images) for task in list_all(client.api_client.tasks_api))
+        review = _review(services.mongodb_uri)
     return {
         "images": [sorted(images), sorted(path.stem for path in run.store.glob("images/*/*"))],
         "versions": sorted(path.name for path in run.versions.iterdir()),
         "rounds": [{key: one[key] for key in ("number", "images", "dataset", "test_set", "fates")} for one in rounds],
+        "fates": _fates(run),
         "models": _models(run),
+        "registered": _registered(run),
+        "review": review,
         "tasks": tasks,
     }
 
@@ -53,6 +59,32 @@ def _task(client: Client, task: Any, images: dict[str, Image]) -> list[Any]:
     ]
     title = task.name.partition(" round ")[2]
     return [title, task.subset, [[job.stage, job.state] for job in jobs], sorted(objects)]
+
+
+def _review(uri: str) -> list[list[Any]]:
+    """Of each of FiftyOne's datasets, its images and how often each is there."""
+    with MongoClient[dict[str, Any]](uri) as client:
+        database = client["fiftyone"]
+        collections = [dataset["sample_collection_name"] for dataset in database["datasets"].find()]
+        stems = [Counter(Path(one["filepath"]).stem for one in database[name].find()) for name in collections]
+    return sorted([list(pair) for pair in sorted(counts.items())] for counts in stems)
+
+
+def _fates(run: Run) -> list[list[str]]:
+    ledger = Ledger(run.ledger_url)
+    found = ledger.read_outcomes()
+    ledger.close()
+    return sorted(map(list, zip(found.sha256, found.verdict, found.after_category, strict=True)))
+
+
+def _registered(run: Run) -> dict[str, list[list[Any]]]:
+    """Every version of every model, whether it has an alias or not."""
+    registry = open_registry(run.folder)
+    every = {model: registry.versions(model) for model in registry.models()}
+    return {
+        model: sorted([one.version, one.key, one.dataset, one.bundle] for one in versions)
+        for model, versions in every.items()
+    }
 
 
 def _models(run: Run) -> dict[str, Any]:

@@ -55,6 +55,11 @@ class Function:
         """Its name in Nuclio, which allows no underscore."""
         return f"carloop-{self.folder.replace('_', '-')}"
 
+    @property
+    def uses_gpu(self) -> bool:
+        """Whether a GPU makes it quicker; OpenVINO's graphs and OpenCV's optical flow stay on the CPU."""
+        return self.framework == "pytorch"
+
 
 FUNCTIONS = (
     Function("damage_detector", "Carloop damage detector", "Boxes damaged parts of cars", kinds=SHAPES),
@@ -116,7 +121,8 @@ def _label(category: Category) -> dict[str, Any]:
 
 
 def function_config(function: Function, taxonomy: Taxonomy, *, gpu: bool = False) -> dict[str, Any]:
-    """Nuclio's configuration of a function, on CPUs or on one GPU."""
+    """Nuclio's configuration of a function, on CPUs alone, or with one GPU if it uses one."""
+    reserves = gpu and function.uses_gpu
     return {
         "metadata": {"name": function.name, "annotations": _annotations(function, taxonomy)},
         "spec": {
@@ -125,8 +131,8 @@ def function_config(function: Function, taxonomy: Taxonomy, *, gpu: bool = False
             "runtime": "python:3.11",
             "env": [{"name": name, "value": value} for name, value in function.env.items()],
             "eventTimeout": f"{function.seconds}s",
-            **({"resources": {"limits": {"nvidia.com/gpu": 1}}} if gpu else {}),
-            "triggers": {"http": _http_trigger(max_workers=1 if gpu else function.workers)},
+            **({"resources": {"limits": {"nvidia.com/gpu": 1}}} if reserves else {}),
+            "triggers": {"http": _http_trigger(max_workers=1 if reserves else function.workers)},
         },
     }
 

@@ -2,32 +2,29 @@
 
 import os
 import platform
+import re
 import sys
 import tempfile
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import orjson
-import requests
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from cvat.embedded.settings import PASSWORD_VARIABLE, USER_VARIABLE
-from cvat.settings import CVAT_VARIABLE
 from datasets.errors import BadInput
 from datasets.files import free_bytes
+from pipelines.doctor_servers import SERVERS, named_servers
 from pipelines.project import Project
 from pipelines.runs import Run, make_run
 from pipelines.services import FUNCTION, start_mongodb, start_services, without_login
 
-NUCLIO_VARIABLE = "CARLOOP_NUCLIO_URL"
 _MIN_FREE_GIBIBYTES = 5
 _MIN_MEMORY_GIBIBYTES = 4
-_TIMEOUT_SECONDS = 10
-
 
 Part = tuple[str, Callable[[], str], str]
 """A part's name, how it is tried, and what to do if it fails."""
@@ -64,7 +61,11 @@ def report_health(home: Path, *, only: Collection[str] = (), as_json: bool) -> b
 
 def _chosen(parts: Sequence[Part], only: Collection[str]) -> list[Part]:
     names = [name for name, _, _ in parts]
-    if unknown := sorted(set(only) - set(names)):
+    unknown = sorted(set(only) - set(names))
+    for server in SERVERS:
+        if server.name in unknown:
+            raise BadInput(f"{server.name} is not named; set {server.variable} to have it tried")
+    if unknown:
         raise BadInput(f"there is no part {unknown[0]!r} to try; there are {', '.join(names)}")
     return [part for part in parts if not only or part[0] in only]
 
@@ -77,17 +78,20 @@ def _checks(home: Path) -> Iterator[Part]:
     yield "FiftyOne", _fiftyone, "free memory and disk, or name a running MongoDB in FIFTYONE_DATABASE_URI"
     yield "MLflow", _mlflow, "remove .venv and run make demo again"
     yield "servers", _servers, "read the log named above; is another program in the way?"
-    if url := os.environ.get(CVAT_VARIABLE):
-        yield "CVAT", lambda: _cvat(url), f"check {CVAT_VARIABLE}, {USER_VARIABLE} and {PASSWORD_VARIABLE}"
-    if nuclio := os.environ.get(NUCLIO_VARIABLE):
-        yield "Nuclio", lambda: _nuclio(nuclio), f"check {NUCLIO_VARIABLE}; is Nuclio's dashboard running?"
+    for server, address in named_servers():
+        yield server.name, partial(server.ask, address), server.remedy
 
 
 def _try(name: str, check: Callable[[], str], remedy: str) -> Check:
     try:
-        return Check(name, True, check())
+        return Check(name, True, _without_logins(check()))
     except Exception as error:  # whatever a part fails with is what the doctor is there to tell
-        return Check(name, False, " ".join(str(error).split()), remedy)
+        return Check(name, False, _without_logins(" ".join(str(error).split())), remedy)
+
+
+def _without_logins(text: str) -> str:
+    """A text whose addresses have no users and passwords."""
+    return re.sub(r"://[^/@\s]+@", "://", text)
 
 
 def _print(checks: list[Check]) -> None:
@@ -152,18 +156,3 @@ def _servers() -> str:
 def _scratch_run() -> Iterator[Run]:
     with tempfile.TemporaryDirectory(prefix="carloop-doctor-") as folder:
         yield make_run(Path(folder), Project(), key="doctor")
-
-
-def _cvat(url: str) -> str:
-    from cvat.client import Credentials, connect
-
-    user, password = os.environ.get(USER_VARIABLE, ""), os.environ.get(PASSWORD_VARIABLE, "")
-    with connect(url, Credentials(user, password)) as client:
-        return f"{client.get_server_version()} at {url}, logged in as {user}"
-
-
-def _nuclio(url: str) -> str:
-    response = requests.get(f"{url.rstrip('/')}/api/functions", timeout=_TIMEOUT_SECONDS)
-    response.raise_for_status()
-    functions: Mapping[str, object] = response.json()
-    return f"{len(functions)} functions at {url}"

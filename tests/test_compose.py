@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from fnmatch import fnmatch
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,16 +20,24 @@ import yaml
 
 ROOT = Path(__file__).parent.parent
 SERVERS, JOINED, OVERRIDE = "docker-compose.yml", "deploy/compose.cvat.yml", "deploy/cvat.override.yml"
-FILES = (SERVERS, JOINED, OVERRIDE)
-DOCKERFILES = ("deploy/Dockerfile", "deploy/Dockerfile.functions", "deploy/Dockerfile.functions-gpu")
+GPUS = "deploy/compose.gpu.yml"
+FILES = (SERVERS, JOINED, OVERRIDE, GPUS)
+DOCKERFILES = (
+    "deploy/Dockerfile",
+    "deploy/Dockerfile.functions",
+    "deploy/Dockerfile.functions-gpu",
+    "deploy/Dockerfile.minio",
+)
 LOCK = (ROOT / "requirements.lock").read_text(encoding="utf-8")
 
 TOP_KEYS = {"name", "include", "services", "volumes", "networks"}
 SERVICE_KEYS = {
     *("image", "build", "user", "entrypoint", "command", "environment", "volumes", "ports", "networks", "extra_hosts"),
     *("depends_on", "healthcheck", "restart", "profiles", "shm_size", "cap_drop", "security_opt", "logging"),
+    "deploy",
 }
 """The part of the specification that is used here, so that a slip of the pen is none of it."""
+SECRETS = {name: "8-letters" for name in ("POSTGRES_PASSWORD", "MONGO_PASSWORD", "MINIO_PASSWORD", "GRAFANA_PASSWORD")}
 CVAT_OWN = {"CVAT_HOST", "CVAT_VERSION"}
 """Variables of CVAT's compose files."""
 
@@ -44,6 +53,7 @@ def read_text(path: str) -> str:
     return (ROOT / path).read_text(encoding="utf-8")
 
 
+@cache
 def read_compose(path: str) -> dict[str, Any]:
     content = yaml.load(read_text(path), Loader)
     assert isinstance(content, dict)
@@ -80,7 +90,7 @@ def test_compose_knows_every_key(path: str) -> None:
 def test_every_image_is_pinned_to_a_version() -> None:
     images = [service["image"] for _, service in services(SERVERS)]
     images += [image for path in DOCKERFILES for image in re.findall(r"^FROM (\S+)", read_text(path), re.MULTILINE)]
-    assert [image for image in images if not re.search(r":\d+\.\d+", image)] == []
+    assert [image for image in images if not re.search(r":(v?\d+\.\d+|RELEASE\.\d{4}-)", image)] == []
 
 
 def test_every_port_is_open_to_this_machine_only() -> None:
@@ -91,14 +101,55 @@ def test_every_port_is_open_to_this_machine_only() -> None:
 
 def test_every_volume_is_declared_and_used() -> None:
     used = {volume.split(":")[0] for _, service in services(SERVERS) for volume in service.get("volumes", [])}
-    assert used == set(read_compose(SERVERS)["volumes"])
+    assert {name for name in used if not name.startswith("./")} == set(read_compose(SERVERS)["volumes"])
 
 
-def test_a_service_waits_only_for_services_that_tell_their_health() -> None:
+def test_every_file_that_a_container_is_shown_is_there_and_cannot_be_written() -> None:
+    shown = [
+        volume.split(":")
+        for _, service in services(SERVERS)
+        for volume in service.get("volumes", [])
+        if volume.startswith("./")
+    ]
+    assert shown
+    assert [source for source, _, mode in shown if mode != "ro" or not (ROOT / source).exists()] == []
+
+
+def test_a_service_waits_only_for_services_that_tell_their_health_or_end() -> None:
     here = dict(services(SERVERS))
-    awaited = {name for service in here.values() for name in service.get("depends_on", {})}
+    awaited = {
+        (name, how["condition"]) for service in here.values() for name, how in service.get("depends_on", {}).items()
+    }
     assert awaited
-    assert [name for name in awaited if "healthcheck" not in here[name]] == []
+    told = {True: "service_healthy", False: "service_completed_successfully"}
+    assert [name for name, condition in awaited if condition != told["healthcheck" in here[name]]] == []
+
+
+def test_every_server_tells_its_health_and_is_started_again() -> None:
+    servers = [(name, service) for name, service in services(SERVERS) if service.get("restart") == "unless-stopped"]
+    assert {name for name, _ in servers} >= {"prefect", "flows", "mlflow", "mongo", "fiftyone", "minio", "grafana"}
+    assert [name for name, service in servers if "healthcheck" not in service] == []
+
+
+def test_the_carloop_commands_that_services_run_exist() -> None:
+    from pipelines.cli import main
+
+    ours = {name: service for name, service in services(SERVERS) if service["image"].startswith("carloop:")}
+    commands = {
+        name: service["command"]
+        for name, service in ours.items()
+        if "entrypoint" not in service and "command" in service
+    }
+    assert commands == {"fiftyone": ["curate", "open", "--host", "0.0.0.0", "--port", "5151"]}
+    for command in commands.values():
+        assert main.main([*command, "--help"], standalone_mode=False) == 0
+
+
+@pytest.mark.parametrize("name", ["worker", "flows"])
+def test_gpus_are_reserved_for_what_trains(name: str) -> None:
+    devices = dict(services(GPUS))[name]["deploy"]["resources"]["reservations"]["devices"]
+    assert devices == [{"driver": "nvidia", "count": "all", "capabilities": ["gpu"]}]
+    assert name in dict(services(SERVERS))
 
 
 def test_the_services_that_meet_cvat_are_carloops_own_and_stay_on_their_own_network_too() -> None:
@@ -227,7 +278,7 @@ def compose_config(*paths: str, **env: str) -> Any:
     result = subprocess.run(
         [docker, "compose", "--env-file", ".env.example", *files, "--profile", "*", "config", "--format", "json"],
         cwd=ROOT,
-        env={**os.environ, "POSTGRES_PASSWORD": "one", "MONGO_PASSWORD": "two", **env},
+        env={**os.environ, **SECRETS, **env},
         capture_output=True,
         text=True,
         check=False,

@@ -112,11 +112,18 @@ def test_cvat_finds_all_it_reads_in_a_function_file(function: Function) -> None:
     assert {type(value) for value in annotations.values()} == {str}
 
 
-def test_a_gpu_function_has_one_worker() -> None:
-    config = yaml.safe_load(render_function_yaml(FUNCTIONS[0], DEFAULT_TAXONOMY, gpu=True))
+@pytest.mark.parametrize("function", FUNCTIONS, ids=lambda function: function.folder)
+def test_a_gpu_is_reserved_for_a_function_that_uses_it_alone_and_has_one_worker_then(function: Function) -> None:
+    on_cpu, on_gpu = (
+        yaml.safe_load(render_function_yaml(function, DEFAULT_TAXONOMY, gpu=gpu))["spec"] for gpu in (False, True)
+    )
 
-    assert config["spec"]["resources"] == {"limits": {"nvidia.com/gpu": 1}}
-    assert config["spec"]["triggers"]["http"]["maxWorkers"] == 1
+    assert "resources" not in on_cpu
+    if function.framework == "pytorch":
+        assert on_gpu["resources"] == {"limits": {"nvidia.com/gpu": 1}}
+        assert on_gpu["triggers"]["http"]["maxWorkers"] == 1
+    else:
+        assert on_gpu == on_cpu
 
 
 def test_the_host_reads_the_committed_folders_and_leaves_out_the_one_without_weights() -> None:

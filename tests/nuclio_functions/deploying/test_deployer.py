@@ -26,8 +26,8 @@ def _poll_quickly(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(deployer, "POLL_SECONDS", 0.01)
 
 
-def config(placement: Placement = PLACEMENT) -> dict[str, Any]:
-    return config_of(FUNCTIONS / "damage_detector", placement)
+def config(placement: Placement = PLACEMENT, *, folder: str = "damage_detector") -> dict[str, Any]:
+    return config_of(FUNCTIONS / folder, placement)
 
 
 def wait(told: list[str] | None = None, *, seconds: float = 5) -> Wait:
@@ -183,9 +183,10 @@ def test_a_placement_is_told_in_nuclios_words() -> None:
         replicas=3,
     )
 
-    spec = config(placement)["spec"]
+    spec = config(placement, folder="damage_segmenter")["spec"]
 
-    assert {each["name"]: each["value"] for each in spec["env"]} == {"CARLOOP_BUNDLES": "s3://models", "MORE": "1"}
+    env = {each["name"]: each["value"] for each in spec["env"]}
+    assert env == {"CARLOOP_SEGMENTER_WEIGHTS": "/opt/carloop/segmenter", "CARLOOP_BUNDLES": "s3://models", "MORE": "1"}
     assert spec["resources"]["limits"] == {"nvidia.com/gpu": 1, "memory": "4Gi"}
     assert (spec["minReplicas"], spec["maxReplicas"], spec["triggers"]["http"]["maxWorkers"]) == (3, 3, 2)
     assert (spec["build"]["registry"], spec["runRegistry"], spec["build"]["noBaseImagesPull"]) == (
