@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 from cvat_sdk import Client
@@ -25,7 +24,7 @@ from pipelines.runs import Run
 from pipelines.services import Services
 from pipelines.truth_site import Site
 from scrapers.catalog import Catalog
-from training.registry import Registry
+from training.registry import Registry, open_registry
 
 
 @dataclass(frozen=True)
@@ -101,10 +100,3 @@ class Bench:
 
     def close(self) -> None:
         self._resources.close()
-
-
-def open_registry(run: Path) -> Registry:
-    """The model registry of the run in this folder."""
-    folder = (run / "mlflow").absolute()
-    folder.mkdir(exist_ok=True)
-    return Registry(f"sqlite:///{folder}/mlflow.sqlite", folder / "artifacts")

@@ -11,6 +11,8 @@ from pipelines.annotation.cli import cvat
 from pipelines.annotation.ledger import ledger_group
 from pipelines.curating.cli import curate
 from pipelines.dataset.cli import dataset
+from pipelines.flows.cli import flows
+from pipelines.flows.upkeep import backup_command, prune_command, restore_command
 from pipelines.functions.cli import function
 from pipelines.interrupts import note_interrupts, was_interrupted
 from pipelines.modelling.cli import model
@@ -146,6 +148,10 @@ main.add_command(model)
 main.add_command(predict_command)
 main.add_command(select_command)
 main.add_command(simulate_command)
+main.add_command(flows)
+main.add_command(backup_command)
+main.add_command(restore_command)
+main.add_command(prune_command)
 
 
 if __name__ == "__main__":

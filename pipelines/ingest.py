@@ -19,9 +19,13 @@ from datasets.coco import Image, make_dataset
 from datasets.merge import merge
 from datasets.selecting.families import select
 from datasets.versions import read_version, write_version
+from pipelines.annotation.choosing import Wanted, choose_round
 from pipelines.annotation.prelabelling import Prelabeller
 from pipelines.annotation.pushing import WAIT_SECONDS, PushChoice, make_content
+from pipelines.annotation.shadowing import Shadow, find_challengers, in_their_place
+from pipelines.annotation.shown import ShownFrames
 from pipelines.bench import Bench
+from pipelines.champions import with_champions
 from pipelines.models import MODELS
 from pipelines.results import TEST, TRAIN, RoundResult
 from pipelines.tasks import step
@@ -30,7 +34,7 @@ from scrapers.fetching import Fetcher
 from scrapers.keeping import Places, Rules, open_keeper
 from scrapers.scrape import Visit
 from scrapers.settings import LicencePolicy
-from training.bundle import read_bundle
+from training.bundle import Bundle, read_bundle
 from training.predictors import load_predictor
 
 
@@ -45,7 +49,8 @@ class Ingested:
 
 @flow(name="ingest", validate_parameters=False)
 def ingest(bench: Bench, *, number: int, previous: RoundResult | None, budget: int) -> Ingested:
-    """Find new photographs and put the chosen ones into CVAT, pre-annotated by the champions."""
+    """Find new photographs and put the chosen ones into CVAT, pre-annotated by the champions of now."""
+    previous = with_champions(previous, bench.registry, bench.run.key, number=number)
     scrape(bench)
     pool = merge_pool(bench, previous)
     chosen = choose(bench, pool, previous, budget=budget, number=number)
@@ -108,7 +113,9 @@ def choose(
         seed_images = select(by_split[TRAIN], taken=(), budget=project.loop.seed_images, seed=project.seed)
         return {TRAIN: seed_images, TEST: by_split[TEST]}
     labelled = read_version(bench.run.versions, previous.dataset, project.taxonomy)
-    return {TRAIN: select(by_split[TRAIN], taken=labelled.by_sha256, budget=budget, seed=project.seed + number)}
+    wanted = Wanted(number, budget, project.seed + number)
+    has_models = any(result.champion for result in previous.models.values())
+    return {TRAIN: choose_round(bench.run, by_split[TRAIN], labelled, wanted, bench.progress, has_models=has_models)}
 
 
 @step("push", retries=2)
@@ -174,11 +181,14 @@ def _push_task(
 
 @step("pre-annotate", retries=1)
 def pre_annotate(bench: Bench, tasks: dict[str, int], previous: RoundResult | None) -> None:
-    """What people have not begun gets the champions' predictions; test frames, control jobs and probes never do."""
+    """What people have not begun gets the champions' predictions; test frames, control jobs and probes never do.
+
+    A share of the families may be the challengers' to pre-annotate.
+    """
     champions = [result.bundle for result in previous.models.values() if result.bundle] if previous else []
     if not champions or TRAIN not in tasks:
         return
-    predictors = [load_predictor(read_bundle(bench.run.bundles, bundle)) for bundle in champions]
+    bundles = [read_bundle(bench.run.bundles, bundle) for bundle in champions]
     images = bench.images().values()
     with bench.cvat() as client, bench.ledger.lock("push", wait_seconds=WAIT_SECONDS):
         waiting = list_waiting(
@@ -189,7 +199,22 @@ def pre_annotate(bench: Bench, tasks: dict[str, int], previous: RoundResult | No
             frozen=lambda task, sha256s: sha256s if task.subset == TEST else (),
             task_ids=[tasks[TRAIN]],
         )
-        prelabeller = Prelabeller(client, bench.ledger, bench.store, predictors)
+        predictors, shadow = [load_predictor(bundle) for bundle in bundles], _shadow(bench, previous, bundles)
+        prelabeller = Prelabeller(client, bench.ledger, bench.store, predictors, shadow=shadow)
         outcome = prelabeller.prelabel(prelabeller.undone(list(waiting)), bench.progress)
     for reason in outcome.quarantined.values():
         bench.progress.say(f"    in quarantine: {reason}")
+
+
+def _shadow(bench: Bench, previous: RoundResult | None, champions: Sequence[Bundle]) -> Shadow | None:
+    """The challengers of the round before on the project's share of families; None where all were promoted."""
+    share = bench.run.project.training.promotion.shadow_share
+    named = [result.challenger for result in previous.models.values() if result.challenger] if previous else []
+    if not share or not named:
+        return None
+    challengers = find_challengers(bench.registry, bench.run.bundles, map(bench.registry.find, named), champions)
+    if not challengers:
+        return None
+    predictors = [load_predictor(bundle) for bundle in in_their_place(champions, challengers)]
+    families = {image.sha256: image.family for image in bench.images().values()}
+    return Shadow(predictors, families, share, bench.run.key, ShownFrames(bench.run.ledger_url))

@@ -14,11 +14,14 @@ from cvat.pull import Listing, Puller, read_tasks
 from datasets.coco import Dataset, make_dataset
 from datasets.comparison import VERDICTS
 from datasets.curating import Review, failed_probes, shown_fates, sync
+from datasets.decisions import honour
 from datasets.ledger import FateRow
 from datasets.merge import merge
 from datasets.versions import read_version, write_version
 from pipelines.annotation.pulling import WAIT_SECONDS
 from pipelines.bench import Bench
+from pipelines.champions import with_champions
+from pipelines.curating.rounds import decisions_of_run
 from pipelines.ingest import Ingested
 from pipelines.models import MODELS, Model, evaluate_and_promote, train_model
 from pipelines.results import TEST, TRAIN, ModelResult, RoundResult
@@ -39,7 +42,11 @@ class Pulled:
 
 @flow(name="learn", validate_parameters=False)
 def learn(bench: Bench, *, number: int, ingested: Ingested, previous: RoundResult | None) -> RoundResult:
-    """Take back what people accepted, retrain, and let a better model take over."""
+    """Take back what people accepted, retrain, and let a better model take over.
+
+    The champions to beat are those that the registry names now, whatever the round before ended with.
+    """
+    previous = with_champions(previous, bench.registry, bench.run.key, number=number)
     pulled = pull(bench, ingested, previous)
     curate(bench, pulled)
     models = {}
@@ -64,11 +71,15 @@ def learn(bench: Bench, *, number: int, ingested: Ingested, previous: RoundResul
 
 @step("pull", retries=2)
 def pull(bench: Bench, ingested: Ingested, previous: RoundResult | None) -> Pulled:
-    """Accepted jobs into the ledger and a dataset version. The test set is made once and never touched again."""
+    """Accepted jobs into the ledger and a dataset version, as far as reviewers let it.
+
+    The test set is made once and never touched again.
+    """
     versions, taxonomy = bench.run.versions, bench.run.project.taxonomy
     listing = _read_accepted(bench)
     earlier = read_version(versions, previous.dataset, taxonomy) if previous else make_dataset(taxonomy, (), ())
     dataset = merge([earlier, _accepted(bench, listing, ingested.tasks[TRAIN], earlier)], taxonomy=taxonomy)
+    dataset = honour(dataset, decisions_of_run(bench.run, bench.fiftyone))
     rows = _fates(bench, listing, ingested.tasks[TRAIN], earlier)
     made_from = [ingested.pool, *sorted({row.model for row in rows if row.model})]
     return Pulled(
@@ -165,8 +176,8 @@ def promote(
 
 @step("take over", retries=1)
 def take_over(bench: Bench, models: Mapping[ModelName, ModelResult]) -> None:
-    """Wait until the functions serve the champions."""
-    champions = [result.champion for result in models.values() if result.champion]
-    if champions:
+    """Wait until the functions serve the champions, of which one may have been rolled back in the meantime."""
+    found = [bench.registry.champion(name) for name in models]
+    if champions := [champion.name for champion in found if champion]:
         await_served(bench.services.function_url, champions)
         bench.progress.say(f"    the functions serve {', '.join(champions)}")

@@ -10,6 +10,7 @@ from cvat.annotator import annotate_task
 from cvat.jobs import Job, read_frames
 from cvat.pull import note_states
 from pipelines.bench import Bench
+from pipelines.flows.artifacts import show_round
 from pipelines.ingest import Ingested, ingest
 from pipelines.learn import learn
 from pipelines.results import RoundResult, read_round, write_round
@@ -41,6 +42,7 @@ def play_round(bench: Bench, number: int, previous: RoundResult | None, budget: 
     people_correct(bench, ingested)
     result = learn(bench, number=number, ingested=ingested, previous=previous)
     write_round(bench.run.rounds, result)
+    show_round(result)
     return result
 
 

@@ -9,14 +9,15 @@ from datasets.coco import Dataset
 from datasets.taxonomy import Kind
 from datasets.versions import read_version
 from pipelines.bench import Bench
-from pipelines.modelling.evidence import gather, read_corrected
+from pipelines.champions import version_key
+from pipelines.modelling.evidence import gather, read_prelabelled
 from pipelines.results import ModelResult
 from training.bundle import BundleSpec, ModelName, Task, class_names, read_bundle, write_bundle
 from training.evaluate import predict_subject
 from training.evaluation.scores import DetectorScores, Scores, intervals_of, scores_of
 from training.evaluation.subject import Evaluation
 from training.jobs import ClassifierJob, DetectorJob, run_training
-from training.promotion import Evidence, decide, promote
+from training.promotion import Decision, Evidence, decide, promote, was_rolled_back
 from training.registry import RegisteredVersion
 
 
@@ -97,7 +98,10 @@ def evaluate_and_promote(
     challenger = _describe(bench, registered, bundle, test_set, ours, scores)
     theirs = _evaluate(bench, before.bundle, truth, test_set) if before and before.bundle else None
     settings = bench.run.project.training.promotion
-    decision = decide(theirs, ours, settings, _evidence(bench, before, challenger, bundle, truth))
+    if was_rolled_back(bench.registry, challenger):
+        decision = Decision(False, ("it was champion and was rolled back",))
+    else:
+        decision = decide(theirs, ours, settings, _evidence(bench, before, challenger, bundle, truth))
     bench.registry.note_decision(challenger, decision.reason)
     if decision.promote:
         now, store = datetime.now(UTC), settings.publish_to
@@ -124,7 +128,7 @@ def _register(
     number: int,
 ) -> tuple[RegisteredVersion, str]:
     """The registered version, and the digest of the bundle that serves it."""
-    key = f"{bench.run.key}/{model.name}/{number}"
+    key = version_key(bench.run.key, model.name, number)
     names = class_names(bench.run.project.taxonomy, model.task)
     parent = before.champion.partition("@")[2] if before and before.champion else None
     registered = bench.registry.register(model.name, key=key, dataset=version, parent=parent, training=training)
@@ -163,7 +167,8 @@ def _evidence(
         truth,
         versions=bench.run.versions,
         store=bench.run.store,
-        corrected=read_corrected([bench.ledger]),
+        drawn_on=read_prelabelled([bench.ledger]),
+        ledger_url=bench.run.ledger_url,
         settings=bench.run.project.training.promotion,
     )
 

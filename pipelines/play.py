@@ -35,6 +35,8 @@ def play(project: Project, truth: Path, home: Path, *, rounds: int, budget: int,
     for note in photographs.notes:
         progress.say(f"    {note}")
     _require_both_splits(photographs, project, truth)
+    if project.scrape.blur.enabled:
+        raise BadProject("the loop on ground truth shows its photographs as they are; leave scrape: blur: enabled: out")
     with told_when_full(home), open_run(home, project, photographs, budget=budget, fresh=fresh) as run:
         write_json(run.folder / "inputs.json", {"truth": str(truth.absolute()), "rounds": rounds, "budget": budget})
         results = _finished(run, rounds) or _play(run, photographs, progress, rounds=rounds, budget=budget)

@@ -16,6 +16,7 @@ from datasets.selecting.settings import SelectionSettings
 from datasets.split import SplitSettings
 from datasets.taxonomy import DEFAULT_TAXONOMY, Category, Settings, Taxonomy, validation_problems
 from pipelines.errors import BadProject
+from pipelines.flows.settings import FlowSettings
 from scrapers.settings import FetchSettings, ScrapeSettings
 from training.settings import TrainingSettings
 
@@ -42,6 +43,7 @@ class Project(Settings):
     cvat: CvatSettings = CvatSettings()
     training: TrainingSettings = TrainingSettings()
     loop: LoopSettings = LoopSettings()
+    flows: FlowSettings = Field(default=FlowSettings(), exclude=True)  # decides when, and so is in no run's key
 
     @property
     def taxonomy(self) -> Taxonomy:

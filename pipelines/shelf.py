@@ -5,6 +5,7 @@ datasets/versions/       dataset versions by digest
 datasets/names.json      the version that a name stands for
 datasets/splits.json     the side of every image that ever got one
 datasets/takedowns.json  whose right to be used was withdrawn
+datasets/decisions.json  what reviewers decided of images
 datasets/descriptors.npz what the search for duplicates needs of each image, so that none is decoded twice
 """
 
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from datasets.coco import Dataset, Split, from_records
+from datasets.decisions import Decided, apply_decisions, read_decisions
 from datasets.errors import BadDataset
 from datasets.files import alone, is_complete, read_json, write_json
 from datasets.records import CocoFile
@@ -37,6 +39,7 @@ class Shelf:
         self.store = ImageStore(self.root / "store")
         self.versions = self.root / "versions"
         self.takedowns = self.root / "takedowns.json"
+        self.decisions = self.root / "decisions.json"
         self.descriptors = self.root / "descriptors.npz"
         self._names, self._splits = self.root / "names.json", self.root / "splits.json"
 
@@ -72,6 +75,10 @@ class Shelf:
         forbidden = read_takedowns(self.takedowns).by_sha256
         named = {image.sha256 for image in content.images if forbidden.keys() & hashes(image)}
         return records_without(content, with_kin(content.images, named)) if named else content
+
+    def decided(self, content: CocoFile) -> Decided:
+        """A file after what reviewers decided: without excluded images, and with gold ones on no side to train on."""
+        return apply_decisions(content, read_decisions(self.decisions))
 
     def write(self, merged: "Merged", *, parents: Iterable[str] = (), name: str | None = None) -> str:
         """Keep a merged dataset as a version, and let a name stand for it."""

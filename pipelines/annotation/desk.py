@@ -12,6 +12,7 @@ from cvat.client import Credentials, connect
 from cvat.embedded.settings import PASSWORD_VARIABLE, USER_VARIABLE
 from cvat.settings import CVAT_VARIABLE
 from datasets.ledger import Ledger
+from pipelines.annotation.shown import ShownFrames
 from pipelines.errors import BadProject
 from pipelines.progress import Progress
 from pipelines.project import Project, read_project
@@ -40,7 +41,7 @@ def open_desk(project_path: Path, home: Path, progress: Progress) -> Iterator[De
         CvatError: the server does not answer, or does not let the user in.
     """
     project = read_project(project_path)
-    url = os.environ.get(CVAT_VARIABLE) or project.cvat.url
+    url = _server(project)
     if not url:
         raise BadProject(f"no CVAT is named; set url: under cvat: in {project_path}, or {CVAT_VARIABLE}")
     user, password = os.environ.get(USER_VARIABLE), os.environ.get(PASSWORD_VARIABLE)
@@ -54,9 +55,25 @@ def open_desk(project_path: Path, home: Path, progress: Progress) -> Iterator[De
 def open_ledger(project: Project, home: Path, url: str) -> Iterator[Ledger]:
     """The ledger of a project on a server: in the home folder, or where CARLOOP_LEDGER_URL says."""
     home.mkdir(parents=True, exist_ok=True)
-    named = os.environ.get(LEDGER_VARIABLE) or f"sqlite:///{home.absolute() / 'ledger.sqlite'}"
-    ledger = Ledger(named, scope=f"{url.rstrip('/')} {project.cvat.project}")
+    ledger = Ledger(_ledger_address(home), scope=_scope(project, url))
     try:
         yield ledger
     finally:
         ledger.close()
+
+
+def shown_frames(project: Project, home: Path) -> ShownFrames:
+    """What is noted beside that ledger of frames that challengers were shown on."""
+    return ShownFrames(_ledger_address(home), _scope(project, _server(project) or ""))
+
+
+def _server(project: Project) -> str | None:
+    return os.environ.get(CVAT_VARIABLE) or project.cvat.url
+
+
+def _ledger_address(home: Path) -> str:
+    return os.environ.get(LEDGER_VARIABLE) or f"sqlite:///{home.absolute() / 'ledger.sqlite'}"
+
+
+def _scope(project: Project, url: str) -> str:
+    return f"{url.rstrip('/')} {project.cvat.project}"

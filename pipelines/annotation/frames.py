@@ -39,3 +39,13 @@ class Frozen:
 
     def __call__(self, task: Task, sha256s: Collection[str]) -> Collection[str]:
         return sha256s if task.subset.lower() == TEST else self._tests.intersection(sha256s)
+
+
+def read_families(desk: Desk) -> dict[str, str]:
+    """The family of every image that was pushed, by SHA-256, and of every frame of a video that was fetched."""
+    history = read_history(desk)
+    versions = [desk.shelf.versions / version for version in history.pushed]
+    images = (image for version in versions if version.is_dir() for image in desk.shelf.read(str(version)).images)
+    return {image.sha256: image.family for image in images} | {
+        frame.sha256: frame.family for frame in history.video_frames.values()
+    }

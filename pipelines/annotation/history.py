@@ -35,12 +35,14 @@ class VideoFrame(Struct, frozen=True):
 class History(Struct, frozen=True):
     """`pushed` are versions by digest, in the order of their first push.
 
-    `video_frames` are by the video's SHA-256 and the frame's number, as `sha256#number`.
+    `video_frames` are by the video's SHA-256 and the frame's number, as `sha256#number`. `relabelled` has the last
+    request to label an image again that was met, by SHA-256.
     """
 
     pushed: tuple[str, ...] = ()
     pulled: Pulled | None = None
     video_frames: dict[str, VideoFrame] = {}
+    relabelled: dict[str, int] = {}
 
 
 def read_history(desk: Desk) -> History:
@@ -51,6 +53,11 @@ def read_history(desk: Desk) -> History:
 def note_pushed(desk: Desk, version: str) -> None:
     """Remember that a version, by digest, was pushed."""
     _change(desk, lambda history: replace(history, pushed=tuple(dict.fromkeys((*history.pushed, version)))))
+
+
+def note_relabelled(desk: Desk, requests: Mapping[str, int]) -> None:
+    """Remember which requests to label images again, by SHA-256, were met."""
+    _change(desk, lambda history: replace(history, relabelled={**history.relabelled, **requests}))
 
 
 def note_pulled(desk: Desk, pulled: Pulled) -> None:

@@ -1,5 +1,7 @@
 """`carloop cvat prelabel`: what published models see, as pre-labels in jobs that nobody has begun."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
@@ -11,6 +13,9 @@ from pipelines.options import AS_JSON, HOME
 
 if TYPE_CHECKING:
     from datasets.ledger import Ledger
+    from pipelines.annotation.desk import Desk
+    from pipelines.annotation.shadowing import Shadow
+    from training.bundle import Bundle
     from training.predicting.graphs import Precision
     from training.predictors import Classifier, Detector
 
@@ -76,6 +81,9 @@ def prelabel_command(
     A rerun replaces a model's own untouched pre-labels and nothing else, and passes over jobs that the same models have
     done; stopped or killed, the same command goes on. Test frames and control jobs are never shown predictions. An
     image that cannot be predicted on is put into quarantine, with its reason, and the rest goes on.
+
+    With training: promotion: shadow_share: in the project file the home's challengers, where there are any, pre-label
+    that share of the families in the champions' place; `carloop model shadow` tells whom people corrected less.
     """
     from rich.console import Console
 
@@ -89,30 +97,66 @@ def prelabel_command(
         if via == "cvat":
             told = prelabel_through_cvat(desk, models, task_ids=task_ids, threshold=threshold, limit=limit, fresh=fresh)
         else:
-            predictors = _load(bundles, models, precision, desk.ledger if break_even else None)
-            told = prelabel_project(desk, predictors, task_ids=task_ids, threshold=threshold, limit=limit, fresh=fresh)
+            champions = _published(bundles, models)
+            seers = _Loading(precision, desk.ledger if break_even else None)
+            told = prelabel_project(
+                desk,
+                seers.load(champions),
+                shadow=_shadow(desk, home, champions, seers),
+                task_ids=task_ids,
+                threshold=threshold,
+                limit=limit,
+                fresh=fresh,
+            )
     show(told, as_json=as_json, notes=[])
 
 
-def _load(
-    bundles: str, models: tuple[str, ...], precision: "Precision", ledger: "Ledger | None"
-) -> "list[Detector | Classifier]":
-    """Predictors of the models that are named, or of all that are published; with the ledger's thresholds, if any.
+@dataclass(frozen=True)
+class _Loading:
+    """How models are opened: what they compute in, and the ledger whose break-even scores hold, if any."""
+
+    precision: "Precision"
+    ledger: "Ledger | None"
+
+    def load(self, bundles: "Sequence[Bundle]") -> "list[Detector | Classifier]":
+        from pipelines.annotation.thresholds import with_break_even
+        from training.predictors import load_predictor
+
+        chosen = [with_break_even(bundle, self.ledger) for bundle in bundles] if self.ledger else bundles
+        return [load_predictor(bundle, precision=self.precision) for bundle in chosen]
+
+
+def _published(bundles: str, models: tuple[str, ...]) -> "list[Bundle]":
+    """The models that are named, or all that are published.
 
     Raises:
         NoPublishedModel: there is none.
     """
     from nuclio_functions.errors import NoPublishedModel
     from nuclio_functions.handler import open_store
-    from pipelines.annotation.thresholds import with_break_even
     from training.bundle import ModelName
-    from training.predictors import load_predictor
 
     store = open_store(bundles)
     wanted = models or get_args(ModelName)
     digests = {name: store.read_newest(name) for name in wanted}
     if absent := [name for name, digest in digests.items() if digest is None and (models or not any(digests.values()))]:
         raise NoPublishedModel(f"no {' and no '.join(absent)} is published in {bundles}; train and promote one first")
-    found = [store.read(digest) for digest in digests.values() if digest]
-    chosen = [with_break_even(bundle, ledger) for bundle in found] if ledger else found
-    return [load_predictor(bundle, precision=precision) for bundle in chosen]
+    return [store.read(digest) for digest in digests.values() if digest]
+
+
+def _shadow(desk: "Desk", home: Path, champions: "Sequence[Bundle]", seers: _Loading) -> "Shadow | None":
+    """The home's challengers of these champions on the project's share of families; None where there are none."""
+    from pipelines.annotation.desk import shown_frames
+    from pipelines.annotation.frames import read_families
+    from pipelines.annotation.shadowing import Shadow, find_challengers, in_their_place
+    from pipelines.modelling.place import find_place
+
+    share, place = desk.project.training.promotion.shadow_share, find_place(home, None)
+    if not share or not (place.root / "mlflow" / "mlflow.sqlite").exists():
+        return None
+    versions = [place.registry.challenger(bundle.spec.model) for bundle in champions]
+    challengers = find_challengers(place.registry, place.bundles, versions, champions)
+    if not challengers:
+        return None
+    predictors, shown = seers.load(in_their_place(champions, challengers)), shown_frames(desk.project, home)
+    return Shadow(predictors, read_families(desk), share, shown.scope, shown)

@@ -5,9 +5,10 @@ Frames are predicted on from the store, job by job, while the jobs before are wr
 
 import time
 from collections import Counter, deque
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from nuclio_functions.contract import Reply
 from nuclio_functions.errors import FunctionError
 from pipelines.annotation.desk import Desk
 from pipelines.annotation.frames import Frozen, Identify
+from pipelines.annotation.shadowing import Shadow
 from pipelines.progress import Progress, Step
 from training.predictors import Classifier, Detector
 
@@ -42,9 +44,10 @@ Found = dict[str, Sequence[Reply] | FunctionError]
 
 @dataclass
 class Outcome:
-    """What was done: frames predicted on, jobs written, what was found by class, and why frames could not be."""
+    """What was done: frames predicted on, `shadowed` by challengers, what was found, and why some could not be."""
 
     frames: int = 0
+    shadowed: int = 0
     jobs: int = 0
     classes: Counter[str] = field(default_factory=Counter)
     quarantined: dict[str, str] = field(default_factory=dict)
@@ -54,12 +57,13 @@ def prelabel_project(
     desk: Desk,
     predictors: Predictors,
     *,
+    shadow: Shadow | None = None,
     task_ids: Collection[int] = (),
     threshold: float | None = None,
     limit: int | None = None,
     fresh: bool = False,
 ) -> dict[str, Any]:
-    """Pre-label a project's new jobs, or those of some tasks; at most `limit` jobs.
+    """Pre-label a project's new jobs, or those of some tasks; at most `limit` jobs. Some frames may be the `shadow`'s.
 
     A job that these models have pre-labelled already, with this threshold, is passed over unless `fresh`. Test frames,
     control jobs and probes are never shown predictions. A frame that fails is noted in the ledger's quarantine.
@@ -73,10 +77,13 @@ def prelabel_project(
         waiting = list(
             list_waiting(desk.client, desk.ledger, project_id, Identify(desk), frozen=Frozen(desk), task_ids=task_ids)
         )
-        prelabeller = Prelabeller(desk.client, desk.ledger, desk.shelf.store, predictors, threshold=threshold)
+        prelabeller = Prelabeller(
+            desk.client, desk.ledger, desk.shelf.store, predictors, threshold=threshold, shadow=shadow
+        )
         wanted = (waiting if fresh else prelabeller.undone(waiting))[:limit]
         outcome = prelabeller.prelabel(wanted, desk.progress)
-    return _told(predictors, outcome, passed_over=len(waiting) - len(wanted), seconds=time.monotonic() - started)
+    told = _told(predictors, outcome, passed_over=len(waiting) - len(wanted), seconds=time.monotonic() - started)
+    return {**told, "shadow": _told_shadow(shadow, outcome)} if shadow else told
 
 
 class Prelabeller:
@@ -90,11 +97,12 @@ class Prelabeller:
         predictors: Predictors,
         *,
         threshold: float | None = None,
+        shadow: Shadow | None = None,
     ) -> None:
         self._client, self._ledger, self._store = client, ledger, store
-        self._predictors, self._threshold = predictors, threshold
+        self._predictors, self._threshold, self._shadow = predictors, threshold, shadow
         self._models = {model_name(predictor.bundle.name) for predictor in predictors}
-        self._run = digest([sorted(map(_shown_by, predictors)), threshold])
+        self._run = digest([sorted(map(_shown_by, predictors)), threshold, *(_shadow_key(shadow) if shadow else ())])
 
     def undone(self, waiting: Sequence[Waiting]) -> list[Waiting]:
         """Those jobs that were not last pre-labelled by the same models with the same threshold."""
@@ -108,8 +116,7 @@ class Prelabeller:
         outcome, written = Outcome(), deque[Future[None]]()
         with progress.step(f"pre-annotate {total} frames", total=total) as step, ThreadPoolExecutor(1) as writer:
             pace = _Pace(step, total)
-            predicted = annotate_files(self._predictors, self._files(waiting), threshold=self._threshold)
-            for (job_id, sha256), replies in predicted:
+            for (job_id, sha256), replies in self._predict(waiting):
                 one, found = jobs[job_id]
                 found[sha256] = replies
                 pace.advance()
@@ -121,10 +128,21 @@ class Prelabeller:
                 future.result()
         return outcome
 
+    def _predict(self, waiting: Sequence[Waiting]) -> Iterator[tuple[tuple[int, str], Sequence[Reply] | FunctionError]]:
+        """All frames by (job, SHA-256); a job's by the champions first, then by the challengers."""
+        for is_shadowed, files in groupby(self._files(waiting), key=lambda file: self._is_shadowed(file[0][1])):
+            yield from annotate_files(self._seers(is_shadowed), files, threshold=self._threshold)
+
+    def _is_shadowed(self, sha256: str) -> bool:
+        return self._shadow is not None and self._shadow.takes(sha256)
+
+    def _seers(self, is_shadowed: bool) -> Predictors:
+        return self._shadow.predictors if self._shadow and is_shadowed else self._predictors
+
     def _files(self, waiting: Sequence[Waiting]) -> Iterator[tuple[tuple[int, str], Path]]:
         paths = find_stored(self._store, {content_of(sha256) for one in waiting for sha256 in one.sha256s})
         for one in waiting:
-            for sha256 in one.sha256s:
+            for sha256 in sorted(one.sha256s, key=self._is_shadowed):
                 absent = self._store.path(f"images/{sha256[:2]}/{sha256}")
                 yield (one.job.id, sha256), paths.get(content_of(sha256), absent)
 
@@ -137,16 +155,31 @@ class Prelabeller:
             self._client, self._ledger, job_id, one.frames, predictions, sha256s=seen.keys(), models=self._models
         )
         self._ledger.write_quarantine(failed, lifted=seen)
+        self._note_shown(job_id, seen)
         self._ledger.write_prelabel_run(job_id, self._run)
         outcome.frames += len(found)
+        outcome.shadowed += sum(map(self._is_shadowed, found))
         outcome.jobs += 1
         outcome.classes.update(prediction.stored.category for prediction in predictions)
         outcome.quarantined |= failed
+
+    def _note_shown(self, job_id: int, seen: Iterable[str]) -> None:
+        """Who looked at these images of a job; where no challenger is at work the pre-labels tell."""
+        if self._shadow is None:
+            return
+        names = {asked: [seer.bundle.name for seer in self._seers(asked)] for asked in (False, True)}
+        frames = [self._shadow.frame(job_id, sha256, names[self._is_shadowed(sha256)]) for sha256 in seen]
+        self._shadow.shown.write(job_id, frames, run=self._run)
 
 
 def _shown_by(predictor: Detector | Classifier) -> str:
     """What decides a predictor's answers: its bundle, and thresholds that may have been changed since."""
     return digest([predictor.bundle.digest, dict(predictor.bundle.spec.thresholds)])
+
+
+def _shadow_key(shadow: Shadow) -> list[Any]:
+    """What decides which frames are shown what instead."""
+    return [sorted(map(_shown_by, shadow.predictors)), shadow.share, shadow.run]
 
 
 class _Pace:
@@ -195,3 +228,7 @@ def _told(predictors: Predictors, outcome: Outcome, *, passed_over: int, seconds
         "seconds": round(seconds, 1),
         "images_per_second": round(outcome.frames / seconds, 1) if outcome.frames else None,
     }
+
+
+def _told_shadow(shadow: Shadow, outcome: Outcome) -> dict[str, Any]:
+    return {"models": [predictor.bundle.name for predictor in shadow.predictors], "frames": outcome.shadowed}

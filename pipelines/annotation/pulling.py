@@ -4,13 +4,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from cvat.accepted import Accepted, make_accepted
+from cvat.accepted import make_accepted
 from cvat.contents import specs_of
 from cvat.frames import content_of
 from cvat.held import find_stored
 from cvat.project import require_project
 from cvat.pull import Listing, Puller, read_tasks
-from datasets.coco import Image, to_records
+from datasets.coco import Dataset, Image, to_records
+from datasets.decisions import Decision, decisive, honour, marked, read_decisions
 from datasets.files import digest, is_complete
 from datasets.rights import read_takedowns
 from datasets.snapshot import SNAPSHOT, TaskSnapshot, encode_snapshot, make_snapshot, without_images
@@ -19,6 +20,7 @@ from datasets.versions import read_manifest, write_content
 from pipelines.annotation.desk import Desk
 from pipelines.annotation.frames import Identify
 from pipelines.annotation.history import History, Pulled, note_pulled, read_history
+from pipelines.annotation.overtaken import overtaken_jobs
 from pipelines.annotation.video_frames import images_of_videos
 
 WAIT_SECONDS = 600
@@ -49,14 +51,17 @@ def pull_version(desk: Desk, *, name: str | None = None) -> tuple[dict[str, Any]
         named = name or f"{desk.project.name}-accepted"
         if desk.shelf.names().get(named) != pulled.version:
             desk.shelf.write_name(named, pulled.version)
-    return _told(desk, pulled, named, jobs=len(listing.jobs), read=puller.read), list(_notes(pulled))
+        overtaken = overtaken_jobs(desk.ledger, listing.jobs)
+    told = _told(desk, pulled, named, jobs=len(listing.jobs), read=puller.read)
+    return told, [*_notes(pulled), *_notes_of_overtaken(overtaken)]
 
 
 def _pulled(desk: Desk, listing: Listing) -> Pulled:
     """The version of these jobs: made, unless the last pull made it of the same."""
     history = read_history(desk)
-    withheld = _withheld(desk)
-    key = _key(desk, listing, history, withheld)
+    decisions = read_decisions(desk.shelf.decisions)
+    withheld = _withheld(desk, decisions)
+    key = _key(desk, listing, history, withheld, decisions)
     last = history.pulled
     if last and last.key == key and is_complete(desk.shelf.versions / last.version):
         return last
@@ -64,20 +69,28 @@ def _pulled(desk: Desk, listing: Listing) -> Pulled:
         tasks = read_tasks(desk.ledger, listing)
         images, parents = _images(desk, history, {frame.sha256 for task in tasks for frame in task.frames})
         accepted = make_accepted(tasks, desk.project.taxonomy, images, withheld=withheld)
-        version = _write(desk, listing, accepted, [without_images(task, withheld) for task in tasks], parents)
+        dataset = honour(accepted.dataset, decisions)
+        version = _write(desk, listing, dataset, [without_images(task, withheld) for task in tasks], parents)
     pulled = Pulled(key, version, dict(accepted.drift), dict(accepted.left_out))
     note_pulled(desk, pulled)
     return pulled
 
 
-def _withheld(desk: Desk) -> dict[str, str]:
+def _withheld(desk: Desk, decisions: Mapping[str, Decision]) -> dict[str, str]:
     """Why images may not be in the dataset, by SHA-256."""
+    excluded = dict.fromkeys(marked(decisions, "exclude"), "that reviewers excluded")
     probed = {probe.sha256: "with a probe" for probes in desk.ledger.read_probes().values() for probe in probes}
     withdrawn = read_takedowns(desk.shelf.takedowns).by_sha256
-    return probed | dict.fromkeys(withdrawn, "of images that were withdrawn")
+    return excluded | probed | dict.fromkeys(withdrawn, "of images that were withdrawn")
 
 
-def _key(desk: Desk, listing: Listing, history: History, withheld: Mapping[str, str]) -> str:
+def _key(
+    desk: Desk,
+    listing: Listing,
+    history: History,
+    withheld: Mapping[str, str],
+    decisions: Mapping[str, Decision],
+) -> str:
     """A digest of all that a version is made from."""
     pulls = desk.ledger.read_pulls()
     task_ids = sorted({job.task_id for job in listing.jobs})
@@ -88,6 +101,7 @@ def _key(desk: Desk, listing: Listing, history: History, withheld: Mapping[str, 
             [repr(label) for label in specs_of(listing.labels)],
             desk.project.taxonomy.model_dump(),
             sorted(withheld.items()),
+            decisive(decisions),
             history.pushed,
         ]
     )
@@ -123,12 +137,12 @@ def _image(sha256: str, path: Path, root: Path) -> Image:
 
 
 def _write(
-    desk: Desk, listing: Listing, accepted: Accepted, tasks: Sequence[TaskSnapshot], parents: Sequence[str]
+    desk: Desk, listing: Listing, dataset: Dataset, tasks: Sequence[TaskSnapshot], parents: Sequence[str]
 ) -> str:
     models = sorted(set(desk.ledger.read_outcomes().model.tolist()) - {""})
     snapshot = make_snapshot(specs_of(listing.labels), tasks)
     return write_content(
-        to_records(accepted.dataset),
+        to_records(dataset),
         desk.shelf.versions,
         parents=[*parents, *models],
         beside={SNAPSHOT: encode_snapshot(snapshot)},
@@ -147,4 +161,13 @@ def _notes(pulled: Pulled) -> Iterator[str]:
         yield (
             f"class {name!r} was added in CVAT: its {count:,} objects are in {SNAPSHOT} alone; "
             "add it to categories: in the project file to take them"
+        )
+
+
+def _notes_of_overtaken(jobs: Mapping[int, Sequence[str]]) -> Iterator[str]:
+    for job_id, sha256s in jobs.items():
+        yield (
+            f"job {job_id} was accepted after a newer task that tells of {len(sha256s)} of its images, "
+            f"{sha256s[0][:16]} among them: what was changed in the job since is not in the version; "
+            "draw it in the newer task too"
         )

@@ -72,7 +72,7 @@ def push_command(
 
     Makes or updates the project. Pushing again does nothing; a version that grew brings its new images alone; a push
     that was cut short is completed. What is known of the images goes into jobs that nobody has begun, and nothing is
-    ever overwritten.
+    ever overwritten. Where the project file has scrape: blur: enabled, images are pushed with plates and faces blurred.
     """
     if (version is None) == (video is None):
         raise click.UsageError("name a VERSION to push, or a --video")

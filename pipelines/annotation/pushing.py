@@ -1,6 +1,6 @@
 """From a version on the shelf to tasks in CVAT: what `carloop cvat push` does."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -14,14 +14,16 @@ from cvat.settings import CvatSettings
 from cvat.turns import find_users
 from cvat.uploads import Sent
 from datasets.coco import Dataset, Image, from_records
+from datasets.decisions import read_decisions, relabel_requests
 from datasets.merging.conflicts import UNDECIDED, Conflict
 from datasets.records import AnnotationRecord, BboxXywh, parse_bbox
 from datasets.snapshot import SNAPSHOT, decode_snapshot
 from datasets.taxonomy import Settings, Taxonomy
 from datasets.versions import read_conflicts, taxonomy_of
 from pipelines.annotation.desk import Desk
-from pipelines.annotation.history import note_pushed
+from pipelines.annotation.history import note_pushed, note_relabelled, read_history
 from pipelines.progress import Step
+from pipelines.scraping.blurring import Blurring
 
 _TEST = "test"
 WAIT_SECONDS = 600
@@ -40,6 +42,16 @@ class PushChoice(Settings):
     seed: int = 0
 
 
+def for_people(desk: Desk, version: str) -> str:
+    """The version that annotators may see: where the project says so, one with plates and faces blurred.
+
+    Raises:
+        CarloopError: the images cannot be searched.
+    """
+    settings = desk.project.scrape.blur
+    return Blurring(desk.shelf, settings, desk.progress).version(version)[0] if settings.enabled else version
+
+
 def push_version(
     desk: Desk, version: str, settings: CvatSettings, choice: PushChoice
 ) -> tuple[dict[str, Any], list[str]]:
@@ -48,12 +60,14 @@ def push_version(
     Raises:
         CarloopError: something cannot be pushed as asked; what was pushed stays, and the same command goes on.
     """
+    version = for_people(desk, version)
     records = desk.shelf.read_content(version)
     dataset = from_records(records, taxonomy_of(records))
     images = [image for image in dataset.images if not image.deleted]
     known = _read_known(desk, version, dataset)
     conflicts = read_conflicts(desk.shelf.find(version))
-    content = make_content(dataset, known, conflicts, desk.project.taxonomy, settings, choice)
+    again = _requests(desk, images)
+    content = make_content(dataset, known, conflicts, desk.project.taxonomy, settings, choice, again=again)
     if choice.conflicts:
         content = replace(content, issues=issues_of(conflicts, _boxes(records.annotations, conflicts)))
     order = Order(
@@ -63,6 +77,7 @@ def push_version(
         content=content,
         assignees=find_users(desk.client, choice.assign),
         validation=_validation(desk, choice),
+        again=again,
     )
     with desk.progress.step(f"push {len(images)} images", total=len(images)) as step:
         pusher = Pusher(desk.client, desk.ledger, desk.shelf.store, desk.project.taxonomy, settings)
@@ -70,7 +85,16 @@ def push_version(
         with desk.ledger.lock("push", wait_seconds=WAIT_SECONDS):
             pushed = pusher.push(order)
             note_pushed(desk, desk.shelf.find(version).name)
+            note_relabelled(desk, again)
     return _told(pushed, len(images)), list(_notes(known, pushed, content, settings))
+
+
+def _requests(desk: Desk, images: Iterable[Image]) -> dict[str, int]:
+    """The reviewers' requests to label these images again that were not met yet, by SHA-256."""
+    met = read_history(desk).relabelled
+    asked = relabel_requests(read_decisions(desk.shelf.decisions))
+    numbers = {i.sha256: asked.get(i.sha256, asked.get(i.derived_from or "")) for i in images}
+    return {sha256: n for sha256, n in numbers.items() if n is not None and met.get(sha256) != n}
 
 
 def _read_known(desk: Desk, version: str, dataset: Dataset) -> Known:
@@ -89,9 +113,14 @@ def make_content(
     taxonomy: Taxonomy,
     settings: CvatSettings,
     choice: PushChoice,
+    *,
+    again: Collection[str] = (),
 ) -> Content:
-    """What jobs get beside their images. A test set's images are shown no predictions and get no probes."""
-    frozen = {image.sha256 for image in dataset.images if _TEST in (image.split, choice.subset)}
+    """What jobs get beside their images. A test set's images are shown no predictions and get no probes.
+
+    Nor do those that are labelled `again`: a probe would bar them from every later version.
+    """
+    frozen = {image.sha256 for image in dataset.images if _TEST in (image.split, choice.subset)}.union(again)
     if not choice.annotations:
         return Content(frozen=frozen, control_share=settings.control_share, seed=choice.seed)
     barred = frozen | {conflict.sha256 for conflict in conflicts if conflict.kind in UNDECIDED}
@@ -150,7 +179,8 @@ def _told(pushed: Pushed, images: int) -> dict[str, Any]:
         "project_id": pushed.project_id,
         "tasks": list(pushed.tasks),
         "images": pushed.images,
-        "there_already": images - pushed.images,
+        "again": pushed.again,
+        "there_already": images - pushed.images - pushed.again,
         **{name: pushed.told[name] for name in ("objects", "prelabels", "controls", "probes", "issues", "assigned")},
     }
 

@@ -11,6 +11,7 @@ from pipelines.options import HOME
 
 if TYPE_CHECKING:
     import socket
+    from collections.abc import Callable
 
     from cvat.events import Event, Receiver
     from pipelines.annotation.desk import Desk
@@ -52,16 +53,17 @@ def webhook_command(
     from pipelines.annotation.desk import open_desk
     from pipelines.progress import Progress
 
-    secret = _read_secret()
+    secret = read_secret()
     with open_desk(project_path, home, Progress(Console(stderr=True))) as desk, listen(host, port) as listener:
-        target_url = address or _url_of(listener)
-        receiver = _register(desk, target_url, secret, as_json=as_json)
+        target_url = address or url_of(listener)
+        receiver = register(desk, target_url, secret, told=lambda event: _tell(event, as_json=as_json))
         if ready_file is not None:
             write_bytes(ready_file, target_url.encode())
         _serve(receiver, listener)
 
 
-def _read_secret() -> str:
+def read_secret() -> str:
+    """The secret that CVAT signs with. Raises BadProject where the environment has none that CVAT takes."""
     from pipelines.errors import BadProject
 
     secret = os.environ.get(SECRET_VARIABLE, "")
@@ -72,15 +74,23 @@ def _read_secret() -> str:
     return secret
 
 
-def _url_of(listener: "socket.socket") -> str:
+def url_of(listener: "socket.socket") -> str:
+    """Where a receiver answers that listens there."""
     from cvat.events import PATH
 
     host, port = listener.getsockname()[:2]
     return f"http://{f'[{host}]' if ':' in host else host}:{port}{PATH}"
 
 
-def _register(desk: "Desk", target_url: str, secret: str, *, as_json: bool) -> "Receiver":
-    """Have events sent from now on, and note what happened before."""
+def register(
+    desk: "Desk",
+    target_url: str,
+    secret: str,
+    *,
+    told: "Callable[[Event], object]",
+    on_accepted: "Callable[[int], object]" = lambda waiting: None,
+) -> "Receiver":
+    """Have events sent to `target_url` from now on, and note what happened before. Raises CvatError."""
     import threading
 
     from cvat.events import Receiver, push_webhook
@@ -95,7 +105,7 @@ def _register(desk: "Desk", target_url: str, secret: str, *, as_json: bool) -> "
     desk.progress.say(f"CVAT sends events of {settings.project!r} to {target_url}")
     # CVAT answers only once it got through, and that is when this process serves.
     threading.Thread(target=_check_way, args=(desk, webhook_id), daemon=True).start()
-    return Receiver(project_id, desk.ledger, secret, lambda event: _tell(event, as_json=as_json), settings.accept)
+    return Receiver(project_id, desk.ledger, secret, told, settings.accept, on_accepted)
 
 
 def _check_way(desk: "Desk", webhook_id: int) -> None:

@@ -29,7 +29,9 @@ def _volumes(context: click.Context, parameter: click.Parameter, texts: Iterable
 
 @click.command("deploy")
 @click.argument("names", nargs=-1)
-@click.option("--cpu/--gpu", "on_cpu", default=True, help="Run on CPUs (default), or on one NVIDIA GPU.")
+@click.option(
+    "--cpu/--gpu", "on_cpu", default=True, help="With --gpu, those with PyTorch models get an NVIDIA GPU each."
+)
 @DASHBOARD
 @click.option("--nuclio-project", default="carloop", show_default=True, help="Nuclio's project; made if need be.")
 @click.option("--registry", default="", help="Registry that images are pushed to and pulled from, as host:port/path.")
@@ -99,8 +101,7 @@ def _image(content: Mapping[str, Any], placement: "Placement") -> str:
     """The image of deploy/ that a function needs: those with weights of their own need PyTorch."""
     from nuclio_functions.availability import REQUIRES_WEIGHTS
 
-    with_torch = placement.gpu or REQUIRES_WEIGHTS in content["metadata"]["annotations"]
-    image = f"{_IMAGES[with_torch]}:{version('carloop')}"
+    image = f"{_IMAGES[REQUIRES_WEIGHTS in content['metadata']['annotations']]}:{version('carloop')}"
     return f"{placement.registry}/{image}" if placement.registry else image
 
 

@@ -7,6 +7,7 @@ import click
 from pipelines.dataset.options import PROJECT, find_project, options, seed
 from pipelines.modelling.export import export
 from pipelines.modelling.place import RUN, find_place
+from pipelines.modelling.shadow import shadow
 from pipelines.options import AS_JSON, HOME
 
 TEST_SET = click.option(
@@ -95,6 +96,33 @@ def compare(
     compare_models(place, champion, challenger, test_set, resamples=resamples, seed=seed, as_json=as_json)
 
 
+@model.command("spread")
+@click.argument("references", metavar="MODEL...", nargs=-1, required=True)
+@TEST_SET
+@options(seed("Decides the resamples."), PROJECT, RUN, HOME, AS_JSON)
+def spread(
+    references: tuple[str, ...],
+    test_set: str | None,
+    seed: int,
+    project_path: Path | None,
+    run: Path | None,
+    home: Path,
+    as_json: bool,
+) -> None:
+    """Tell how much the seed alone moves a model's metric: what seed_spread ought to be in the project file.
+
+    Give at least three trainings, better ten, of one recipe and data with other seeds: models of the registry, or
+    folders that carloop train wrote. What their test set's families explain is left out of it, for promotion counts
+    that itself. Told is a bound, the wider the fewer they are, so that of models that are alike no more are promoted
+    than the confidence allows.
+    """
+    from pipelines.modelling.promoting import promotion_settings
+    from pipelines.modelling.spreading import tell_spread
+
+    settings = promotion_settings(run, find_project(project_path))
+    tell_spread(find_place(home, run), references, test_set, settings, seed=seed, as_json=as_json)
+
+
 @model.command("promote")
 @REFERENCE
 @TEST_SET
@@ -154,3 +182,4 @@ def show(reference: str, run: Path | None, home: Path, as_json: bool) -> None:
 
 
 model.add_command(export)
+model.add_command(shadow)

@@ -1,30 +1,18 @@
 """What bears on a promotion besides the scores: what models drew on, how fast one is, how its formats agree."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from datasets.coco import Dataset
-from datasets.ledger import Ledger, Outcomes, read_scopes
-from datasets.ledger.records import OUTCOME_COLUMNS
+from datasets.ledger import Ledger, read_scopes
 from datasets.versions import read_version
+from pipelines.modelling.shadow import read_verdict
 from training.bundle import Bundle
 from training.evaluate import measure_milliseconds
 from training.promotion import Evidence, FormatParity
 from training.refusals import overlap, prelabelled
 from training.registry import RegisteredVersion
 from training.settings import PromotionSettings
-from training.shadow import judge_shadow, shown_models
-
-
-@dataclass(frozen=True)
-class Corrected:
-    """What became of pre-labels, and every frame, by SHA-256, that models drew on before people did."""
-
-    outcomes: Outcomes
-    shown: frozenset[str]
 
 
 def gather(
@@ -35,15 +23,15 @@ def gather(
     *,
     versions: Path,
     store: Path,
-    corrected: Corrected,
+    drawn_on: frozenset[str],
+    ledger_url: str | None,
     settings: PromotionSettings,
 ) -> Evidence:
-    """The evidence on a challenger; `champion` is its name@version."""
-    refusals = [prelabelled(truth, corrected.shown), overlap(truth, read_version(versions, challenger.dataset))]
-    found, shadow = corrected.outcomes, None
-    if settings.shadow_required and champion:
-        frames = shown_models(found, champion, challenger.name)
-        shadow = judge_shadow(found, champion, challenger.name, frames=frames, confidence=settings.confidence)
+    """The evidence on a challenger; `champion` is its name@version, `drawn_on` the frames that models were shown on."""
+    refusals = [prelabelled(truth, drawn_on), overlap(truth, read_version(versions, challenger.dataset))]
+    shadow = None
+    if settings.shadow_required and champion and ledger_url:
+        shadow = read_verdict(ledger_url, champion, challenger.name, confidence=settings.confidence)
     return Evidence(
         refusals=[refusal for refusal in refusals if refusal],
         milliseconds=measure_milliseconds(bundle, truth, store) if settings.max_milliseconds else None,
@@ -52,19 +40,14 @@ def gather(
     )
 
 
-def read_corrected(ledgers: Iterable[Ledger]) -> Corrected:
-    """What ledgers tell; frames on which models found nothing were shown too."""
-    found, shown = [], set()
+def read_prelabelled(ledgers: Iterable[Ledger]) -> frozenset[str]:
+    """Every frame, by SHA-256, that models drew on before people did; also those on which they found nothing."""
+    shown = set()
     for ledger in ledgers:
         outcomes, pulls = ledger.read_outcomes(), ledger.read_pulls()
-        found.append(outcomes)
         shown |= {str(sha256) for sha256 in outcomes.sha256[outcomes.model != ""]}
         shown |= {sha256 for job in ledger.prelabelled_jobs() & pulls.keys() for sha256 in pulls[job].sha256s}
-    columns = (
-        np.concatenate([np.zeros(0, dtype), *(getattr(one, name) for one in found)])
-        for name, dtype in OUTCOME_COLUMNS.items()
-    )
-    return Corrected(Outcomes(*columns), frozenset(shown))
+    return frozenset(shown)
 
 
 def open_ledgers(ledger: Path) -> Iterator[Ledger]:

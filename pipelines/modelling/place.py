@@ -20,6 +20,7 @@ from pipelines.names import is_digest
 
 if TYPE_CHECKING:
     from datasets.coco import Dataset
+    from datasets.records import CocoFile
     from training.registry import Registry
 
 RUN = click.option(
@@ -34,13 +35,14 @@ class Place:
     """The places of models and what they are made of, under one folder.
 
     `find_version` is the folder of a dataset version by name (a home's alone) or the beginning of its digest; it raises
-    BadDataset where there is none.
+    BadDataset where there is none. `read_content` is what is in such a folder, a home's without what was taken down.
     """
 
     root: Path
     versions: Path
     store: Path
     find_version: Callable[[str], Path]
+    read_content: "Callable[[Path], CocoFile]"
 
     @property
     def bundles(self) -> Path:
@@ -56,18 +58,23 @@ class Place:
 
     @cached_property
     def registry(self) -> "Registry":
-        from training.registry import Registry
+        from training.registry import open_registry
 
-        folder = (self.root / "mlflow").absolute()
-        folder.mkdir(parents=True, exist_ok=True)
-        return Registry(f"sqlite:///{folder}/mlflow.sqlite", folder / "artifacts")
+        return open_registry(self.root)
 
     def read_version(self, reference: str) -> "tuple[str, Dataset]":
-        """A dataset version and its digest. Raises BadDataset."""
-        from datasets.versions import read_version
+        """A dataset version and its digest, without pictures whose right to be used was withdrawn. Raises BadDataset.
+
+        Where there are such, the digest is that of the version without them, which a takedown writes.
+        """
+        from datasets.coco import from_records
+        from datasets.versions import read_manifest, taxonomy_of, version_digest
 
         folder = self.find_version(reference)
-        return folder.name, read_version(folder.parent, folder.name)
+        content = self.read_content(folder)
+        dataset = from_records(content, taxonomy_of(content))
+        whole = len(content.images) == read_manifest(folder.parent, folder.name)["images"]
+        return folder.name if whole else version_digest(dataset), dataset
 
 
 def find_place(home: Path, run: Path | None) -> Place:
@@ -77,15 +84,16 @@ def find_place(home: Path, run: Path | None) -> Place:
         BadInput: the folder is not a run's.
     """
     from datasets.errors import BadInput
+    from datasets.versions import read_content
     from pipelines.shelf import Shelf
 
     if run is None:
         shelf = Shelf(home)
-        return Place(home, shelf.versions, shelf.store.root, shelf.find)
+        return Place(home, shelf.versions, shelf.store.root, shelf.find, lambda folder: shelf.read_content(str(folder)))
     if not (run / "project.json").is_file():
         raise BadInput(f"{run} is no run of the loop, it has no project.json; give one of the folders in HOME/runs")
     versions = run / "versions"
-    return Place(run, versions, run / "store", lambda reference: _find(versions, reference))
+    return Place(run, versions, run / "store", lambda reference: _find(versions, reference), read_content)
 
 
 def _find(versions: Path, reference: str) -> Path:

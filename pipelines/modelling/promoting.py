@@ -8,7 +8,7 @@ from pathlib import Path
 from datasets.files import alone, read_json
 from pipelines.modelling.comparing import print_comparison
 from pipelines.modelling.evaluating import bundle_of, predict, read_test_set
-from pipelines.modelling.evidence import gather, open_ledgers, read_corrected
+from pipelines.modelling.evidence import gather, open_ledgers, read_prelabelled
 from pipelines.modelling.place import Place
 from pipelines.output import show, write_json
 from pipelines.project import Project, parse_project
@@ -74,7 +74,8 @@ def _decide(
         truth,
         versions=place.versions,
         store=place.store,
-        corrected=read_corrected(open_ledgers(place.ledger)),
+        drawn_on=read_prelabelled(open_ledgers(place.ledger)),
+        ledger_url=f"sqlite:///{place.ledger.absolute()}" if place.ledger.is_file() else None,
         settings=settings,
     )
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     "checkpoints",
     type=click.Path(path_type=Path, exists=True),
     multiple=True,
-    help="A bundle, or the folder of a training or its run; a .pt with --trust. May be repeated.",
+    help="A bundle, an export, or the folder of a training or its run; a .pt with --trust. May be repeated.",
 )
 @click.option(
     "--model",
@@ -151,7 +151,8 @@ def _open(
 ) -> "list[Bundle]":
     from pipelines.modelling.place import find_place
     from pipelines.modelling.references import find_bundle, open_any
+    from pipelines.predict.exports import find_export
 
     place = find_place(home, run)
-    opened = [open_any(path, place, trust=trust) for path in checkpoints]
+    opened = [find_export(path) or open_any(path, place, trust=trust) for path in checkpoints]
     return [*opened, *(find_bundle(place, model) for model in models)]

@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 from datasets.errors import BadDataset
 from datasets.files import alone, digest, told_when_full, write_bytes, write_json
 from pipelines.predict.drawing import draw_grid
+from pipelines.predict.exports import Export, load
 from pipelines.predict.journal import INDIVIDUAL, METADATA, Journal
 from pipelines.predict.places import Source
 from pipelines.predict.reading import Picture, Reading
@@ -28,7 +29,6 @@ from pipelines.predict.seeing import DOUBT, see
 from pipelines.predict.summary import draw_summary
 from pipelines.predict.tables import cars_csv, predictions_csv
 from pipelines.progress import Progress
-from training.predictors import load_predictor
 
 T = TypeVar("T")
 GRID = 16
@@ -88,7 +88,7 @@ def _seen(reading: Reading, models: Models, options: Options) -> Iterator[tuple[
     """What the models see in all that is new; they are loaded only if anything is."""
     pictures = reading.pictures()
     for first in pictures:
-        predictors = [load_predictor(bundle) for bundle in models.bundles]
+        predictors = [load(bundle) for bundle in models.bundles]
         yield from see(chain([first], pictures), predictors, threshold=options.threshold)
 
 
@@ -126,7 +126,12 @@ def _write(out: Path, results: Results, options: Options) -> None:
 def _metadata(results: Results, options: Options) -> dict[str, Any]:
     return {
         "models": [
-            {"name": bundle.name, "digest": bundle.digest, **bundle.spec.model_dump(mode="json", exclude={"files"})}
+            {
+                "name": bundle.name,
+                "digest": bundle.digest,
+                **({"format": bundle.form} if isinstance(bundle, Export) else {}),
+                **bundle.spec.model_dump(mode="json", exclude={"files"}),
+            }
             for bundle in results.models.bundles
         ],
         "options": asdict(options),

@@ -3,8 +3,7 @@
 import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,8 @@ from pipelines.errors import BadProject
 from pipelines.output import show
 from pipelines.progress import Progress
 from pipelines.training.data import read_training_data
+from pipelines.training.options import Asked
+from pipelines.training.running import train_once
 from training.charts import Tile, draw_confusion, draw_grid, draw_history, draw_precision_recall
 from training.classifier import samples_of
 from training.classifying.answers import Answers, read_answers, to_csv
@@ -27,7 +28,7 @@ from training.classifying.samples import Samples, find_class_names, require_two_
 from training.classifying.scores import Scores, precision_recall, score
 from training.jobs import HISTORY_FILE, ClassifierJob, run_training
 from training.predictors import decode_image
-from training.run_folder import RunFolder, open_run, write_results
+from training.run_folder import RunFolder, write_results
 from training.settings import AUTO_BATCH, ClassifierSettings
 
 PREDICTIONS_FILE = "test_predictions.csv"
@@ -40,52 +41,41 @@ class ClassifierConfig(ClassifierSettings):
     classes: tuple[str, ...] = Field((), description="by the network's output; those of the data when none are given")
 
 
-@dataclass(frozen=True)
-class Asked:
-    """What the command was asked for."""
-
-    config: ClassifierConfig
-    data: str
-    seed: int
-    home: Path
-    runs: Path
-    project_path: Path | None
-    is_dry: bool = False
-    is_fresh: bool = False
-
-
-def train_and_test(asked: Asked, *, as_json: bool) -> None:
+def train_and_test(asked: Asked, config: ClassifierConfig) -> None:
     """Do it all and tell of it; what an earlier call of the same did is not done again."""
     progress = Progress(Console(stderr=True))
-    job = _job(asked, progress)
+    job = _job(asked, config, progress)
     samples = samples_of(job)
     require_two_classes(samples, job.dataset)
     if asked.is_dry:
         with tempfile.TemporaryDirectory() as folder:
             _train(RunFolder(Path(folder)), job, samples, progress)
-        show({"dry_run": "one batch of everything worked", **_told(job, samples)}, as_json=as_json)
+        show({"dry_run": "one batch of everything worked", **_told(job, samples)}, as_json=asked.as_json)
         return
-    config = {**asked.config.model_dump(mode="json"), "classes": list(samples.class_names), "seed": asked.seed}
-    key = digest([config, str(job.dataset), _content(samples)])
-    now = datetime.now(UTC)
-    with open_run(asked.runs, task="classifier", key=key, config=config, now=now, fresh=asked.is_fresh) as run:
-        if not run.is_finished:
-            _train(run, job, samples, progress)
-        report = run.read_report()
+    decides = {**config.model_dump(mode="json"), "classes": list(samples.class_names), "seed": asked.seed}
+    run = train_once(
+        asked,
+        lambda run: _train(run, job, samples, progress),
+        task="classifier",
+        key=digest([decides, str(job.dataset), _content(samples)]),
+        config=decides,
+        progress=progress,
+    )
+    report = run.read_report()
     test = report["test"] or {}
     figures = {name: test[name] for name in ("macro_f1", "accuracy", "auc_roc", "ece") if test.get(name) is not None}
     told = {"run": str(run.path), **_told(job, samples), "best_epoch": report["best_epoch"], **figures}
-    show({**told, "notes": report["notes"]}, as_json=as_json, notes=report["notes"])
+    show({**told, "notes": report["notes"]}, as_json=asked.as_json, notes=report["notes"])
 
 
-def _job(asked: Asked, progress: Progress) -> ClassifierJob:
+def _job(asked: Asked, config: ClassifierConfig, progress: Progress) -> ClassifierJob:
     """The training, with paths that a run folder replaces. In a dry run it takes one batch of each part once."""
-    settings = ClassifierSettings.model_validate(asked.config.model_dump(exclude={"classes"}))
+    settings = ClassifierSettings.model_validate(config.model_dump(exclude={"classes"}))
     if asked.is_dry:
         batch = AUTO_BATCH if settings.batch == "auto" else settings.batch
         settings = settings.model_copy(update={"epochs": 1, "max_images": batch * settings.accumulate})
     place, store = _find_data(asked, progress)
-    names = asked.config.classes or find_class_names(place, settings.labels)
+    names = config.classes or find_class_names(place, settings.labels)
     return ClassifierJob(
         dataset=place, taxonomy=_taxonomy(names), store=store, out=Path(), seed=asked.seed, settings=settings
     )

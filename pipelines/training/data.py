@@ -34,21 +34,24 @@ def read_training_data(
 ) -> TrainingData:
     """A version by name or digest, or any folder or file that `carloop dataset import` takes.
 
-    Families without a side get one, which is remembered as `carloop dataset split` does.
+    What reviewers excluded since is left out, and what is gold is not on the train side. Other families without a side
+    get one, which is remembered as `carloop dataset split` does.
 
     Raises:
         BadDataset: there is neither a version nor a dataset of that name.
     """
     folder = _find_or_import(shelf, reference, project, progress)
-    content = shelf.read_content(str(folder))
+    content = shelf.decided(shelf.read_content(str(folder))).content
     dataset = from_records(content, taxonomy_of(content))
-    withdrawn = len(dataset.images) < read_manifest(folder.parent, folder.name)["images"]
+    fewer = len(dataset.images) < read_manifest(folder.parent, folder.name)["images"]
     unsplit = any(image.split is None for image in dataset.live.images)
     if unsplit:
         settings = project.split if project else SplitSettings()
         dataset = shelf.assign_splits(dataset, seed=seed, settings=settings).dataset
-    if unsplit or withdrawn:
-        digest = write_content(to_records(dataset), shelf.versions, parents=[folder.name])
+    if unsplit or fewer:
+        content = shelf.decided(to_records(dataset)).content
+        dataset = from_records(content, dataset.taxonomy)
+        digest = write_content(content, shelf.versions, parents=[folder.name])
         folder = shelf.versions / digest
     return TrainingData(dataset, (folder / ANNOTATIONS).absolute(), folder.name, shelf.store.root.absolute())
 

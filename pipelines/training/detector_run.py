@@ -4,7 +4,6 @@ import tempfile
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +16,15 @@ from pipelines.dataset.options import find_project, open_shelf
 from pipelines.output import show
 from pipelines.progress import Progress
 from pipelines.training.data import TrainingData, read_training_data
+from pipelines.training.options import Asked
+from pipelines.training.running import train_once
 from training.bundle import MODEL_FILE, Bundle, BundleSpec, class_names, file_sha256
 from training.charts import draw_grid, draw_history
 from training.evaluate import predict_subject
 from training.evaluation.folder import write_evaluation
 from training.evaluation.plots import draw_pictures
 from training.jobs import HISTORY_FILE, DetectorJob, run_training
-from training.run_folder import RunFolder, open_run, write_results
+from training.run_folder import RunFolder, write_results
 from training.settings import AUTO_BATCH, DetectorSettings
 from training.starting_weights import read_starting_weights
 from training.worst import worst_tiles
@@ -34,49 +35,60 @@ _DRY_TEST_IMAGES = 4
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What the command was asked for."""
+class Begin:
+    """The weights to begin with, if any, and the SHA-256 of a pickle that may be opened for them."""
 
-    settings: DetectorSettings
-    data: str
-    seed: int
-    home: Path
-    runs: Path
-    project_path: Path | None = None
     weights: Path | None = None
     trust: str | None = None
+
+    @property
+    def sha256(self) -> str | None:
+        return file_sha256(self.weights) if self.weights and self.weights.is_file() else None
+
+
+@dataclass(frozen=True)
+class _Training:
+    """What is learnt from what, and how."""
+
+    settings: DetectorSettings
+    seed: int
+    begin: Begin
+    data: TrainingData
     is_dry: bool = False
-    is_fresh: bool = False
 
 
-def train_and_test(asked: Asked, *, as_json: bool) -> None:
+def train_and_test(asked: Asked, settings: DetectorSettings, begin: Begin) -> None:
     """Do it all and tell of it; what an earlier call of the same did is not done again."""
     progress = Progress(Console(stderr=True))
     project = find_project(asked.project_path)
     data = read_training_data(open_shelf(asked.home), asked.data, project=project, progress=progress, seed=asked.seed)
+    training = _Training(settings, asked.seed, begin, data)
     if asked.is_dry:
-        _try_out(asked, data, progress, as_json=as_json)
+        _try_out(training, progress, as_json=asked.as_json)
         return
-    weights = file_sha256(asked.weights) if asked.weights and asked.weights.is_file() else None
-    config = {**asked.settings.model_dump(mode="json"), "seed": asked.seed, "data": data.digest, "weights": weights}
-    now = datetime.now(UTC)
-    with open_run(asked.runs, task="detector", key=digest(config), config=config, now=now, fresh=asked.is_fresh) as run:
-        if not run.is_finished:
-            _train(asked, data, run, progress)
-        _show(run, as_json=as_json)
+    config = {**settings.model_dump(mode="json"), "seed": asked.seed, "data": data.digest, "weights": begin.sha256}
+    run = train_once(
+        asked,
+        lambda run: _train(training, run, progress),
+        task="detector",
+        key=digest(config),
+        config=config,
+        progress=progress,
+    )
+    _show(run, as_json=asked.as_json)
 
 
-def _try_out(asked: Asked, data: TrainingData, progress: Progress, *, as_json: bool) -> None:
+def _try_out(training: _Training, progress: Progress, *, as_json: bool) -> None:
     """One batch of everything, in a folder that is dropped."""
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        settings = asked.settings.model_copy(update={"epochs": 1, "plain_epochs": 0})
+        folder, data = Path(name), training.data
+        settings = training.settings.model_copy(update={"epochs": 1, "plain_epochs": 0})
         dataset = _first_batch(data.dataset.live, settings)
         version = write_content(to_records(dataset), folder)
         few = replace(data, dataset=dataset, annotations=folder / version / ANNOTATIONS, digest=version)
         run = RunFolder(folder / "run")
         run.path.mkdir()
-        _train(replace(asked, settings=settings), few, run, progress)
+        _train(replace(training, settings=settings, data=few, is_dry=True), run, progress)
         report = run.read_report()
     show({"dry_run": "one batch of everything worked", "images": report["images"]}, as_json=as_json)
 
@@ -92,48 +104,47 @@ def _with_boxes_first(dataset: Dataset, split: str) -> list[Image]:
     return sorted(images, key=lambda image: not dataset.annotations_of.get(image.sha256))
 
 
-def _train(asked: Asked, data: TrainingData, run: RunFolder, progress: Progress) -> None:
+def _train(training: _Training, run: RunFolder, progress: Progress) -> None:
+    data, settings = training.data, training.settings
     notes: list[str] = []
     job = DetectorJob(
         dataset=data.annotations,
         taxonomy=data.taxonomy,
         store=data.store,
         out=run.best.absolute(),
-        seed=asked.seed,
-        initial_weights=_starting_weights(asked, run, notes),
+        seed=training.seed,
+        initial_weights=_starting_weights(training.begin, run, notes),
         checkpoints=run.checkpoints.absolute(),
-        settings=asked.settings,
+        settings=settings,
     )
     train = [image for image in data.dataset.live.images if image.split == "train"]
-    with progress.step(f"train {asked.settings.model} on {len(train)} images") as step:
+    with progress.step(f"train {settings.model} on {len(train)} images") as step:
         run_training(
             job,
             log=run.log,
             on_epoch=lambda epoch, epochs, row: step.advance(to=epoch, of=epochs, note=_row_told(row)),
             on_note=notes.append,
         )
-    for note in () if asked.is_dry else dict.fromkeys(notes):  # of a single batch they would mislead
+    for note in () if training.is_dry else dict.fromkeys(notes):  # of a single batch they would mislead
         progress.say(f"    {note}")
-    _test(asked, data, run, job, progress, notes)
+    _test(training, run, job, progress, notes)
 
 
-def _starting_weights(asked: Asked, run: RunFolder, notes: list[str]) -> Path | None:
-    if asked.weights is None:
+def _starting_weights(begin: Begin, run: RunFolder, notes: list[str]) -> Path | None:
+    if begin.weights is None:
         return None
-    weights, told = read_starting_weights(asked.weights, run.path / "starting", trust=asked.trust)
+    weights, told = read_starting_weights(begin.weights, run.path / "starting", trust=begin.trust)
     notes += told
     return weights.absolute()
 
 
-def _test(
-    asked: Asked, data: TrainingData, run: RunFolder, job: DetectorJob, progress: Progress, notes: list[str]
-) -> None:
-    live = data.dataset.live
+def _test(training: _Training, run: RunFolder, job: DetectorJob, progress: Progress, notes: list[str]) -> None:
+    data, live = training.data, training.data.dataset.live
     truth = live.only(image.sha256 for image in live.images if image.split == "test")
     history = read_json(run.best / HISTORY_FILE)
     report: dict[str, Any] = {
         "task": "detector",
-        "model": asked.settings.model,
+        "model": training.settings.model,
         "data": data.digest,
         "images": dict(Counter(image.split for image in live.images if image.split)),
         "best_epoch": _best_epoch(history),
@@ -148,7 +159,7 @@ def _test(
                 truth,
                 data.store,
                 test_set=data.digest,
-                seed=asked.seed,
+                seed=training.seed,
                 on_image=step.advance,
             )
             report["test"] = write_evaluation(subject, run.path / TEST_FOLDER)

@@ -6,7 +6,6 @@ import shutil
 import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +20,10 @@ from pipelines.dataset.options import find_project, open_shelf
 from pipelines.output import show
 from pipelines.progress import Progress
 from pipelines.training.data import TrainingData, read_training_data
+from pipelines.training.options import Asked
+from pipelines.training.running import train_once
 from training.charts import FOUND, TRUTH, Drawn, Tile, draw_grid, draw_history
-from training.run_folder import RunFolder, open_run, write_results
+from training.run_folder import RunFolder, write_results
 from training.segmenter import read_segmenter, train_segmenter
 from training.segmenting.outlined import Outlined, class_ids, read_outlined, require_outlines
 from training.segmenting.scoring import Found, find_objects, score_masks, to_results, to_truth
@@ -30,20 +31,6 @@ from training.settings import SegmenterSettings
 
 TRUTH_FILE, PREDICTIONS_FILE = "test_truth.json", "test_predictions.json"
 _WORST, _SURE = 16, 0.5
-
-
-@dataclass(frozen=True)
-class Asked:
-    """What the command was asked for."""
-
-    settings: SegmenterSettings
-    data: str
-    seed: int
-    home: Path
-    runs: Path
-    project_path: Path | None = None
-    is_dry: bool = False
-    is_fresh: bool = False
 
 
 @dataclass(frozen=True)
@@ -57,27 +44,29 @@ class _Parts:
     notes: tuple[str, ...]
 
 
-def train_and_test(asked: Asked, *, as_json: bool) -> None:
+def train_and_test(asked: Asked, settings: SegmenterSettings) -> None:
     """Do it all and tell of it; what an earlier call of the same did is not done again."""
     progress = Progress(Console(stderr=True))
     project = find_project(asked.project_path)
     data = read_training_data(open_shelf(asked.home), asked.data, project=project, progress=progress, seed=asked.seed)
     if asked.is_dry:
-        settings = asked.settings.model_copy(update={"epochs": 1, "max_images": asked.settings.batch})
+        few = settings.model_copy(update={"epochs": 1, "max_images": settings.batch})
         with tempfile.TemporaryDirectory() as folder:
-            report = _train(RunFolder(Path(folder)), data, settings, asked.seed, progress).read_report()
-        show({"dry_run": "one batch of everything worked", "images": report["images"]}, as_json=as_json)
+            report = _train(RunFolder(Path(folder)), data, few, asked.seed, progress).read_report()
+        show({"dry_run": "one batch of everything worked", "images": report["images"]}, as_json=asked.as_json)
         return
-    config = {**asked.settings.model_dump(mode="json"), "seed": asked.seed, "data": data.digest}
-    now = datetime.now(UTC)
-    with open_run(
-        asked.runs, task="segmenter", key=digest(config), config=config, now=now, fresh=asked.is_fresh
-    ) as run:
-        if not run.is_finished:
-            _train(run, data, asked.settings, asked.seed, progress)
-        report = run.read_report()
+    config = {**settings.model_dump(mode="json"), "seed": asked.seed, "data": data.digest}
+    run = train_once(
+        asked,
+        lambda run: _train(run, data, settings, asked.seed, progress),
+        task="segmenter",
+        key=digest(config),
+        config=config,
+        progress=progress,
+    )
+    report = run.read_report()
     told = {"run": str(run.path), **{name: report[name] for name in ("images", "best_epoch", "test", "notes")}}
-    show(told, as_json=as_json, notes=report["notes"])
+    show(told, as_json=asked.as_json, notes=report["notes"])
 
 
 def _train(run: RunFolder, data: TrainingData, settings: SegmenterSettings, seed: int, progress: Progress) -> RunFolder:
@@ -93,6 +82,7 @@ def _train(run: RunFolder, data: TrainingData, settings: SegmenterSettings, seed
                 out=run.best,
                 checkpoints=run.checkpoints,
                 on_epoch=lambda epoch, epochs, row: step.advance(to=epoch, of=epochs, note=f"loss {row['loss']:.3f}"),
+                on_note=lambda note: progress.say(f"    {note}"),
             )
     shutil.rmtree(run.checkpoints, ignore_errors=True)
     with progress.step(f"test on {len(parts.test)} images"):

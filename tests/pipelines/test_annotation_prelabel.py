@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -23,6 +24,8 @@ from datasets.comparison import Fate
 from datasets.labelled import LabelledObject
 from datasets.ledger import FateRow, Ledger, Pull
 from pipelines.cli import main
+from pipelines.modelling.place import find_place
+from pipelines.modelling.shadow import shadow
 from tests.cvat.conftest import CvatServer
 from tests.cvat.played import directly
 from tests.nuclio_functions.conftest import SIZE, write_constant_graph
@@ -121,6 +124,62 @@ def test_a_newer_model_replaces_what_nobody_touched(server, home: Path, bundles:
     points = [tuple(shape.points) for shape in shapes_of(server, project)]
     assert len(points) == IMAGES
     assert points.count((1.0, 1.0, 9.0, 9.0)) == 1
+
+
+@pytest.fixture
+def challenger(home: Path, bundles: Path) -> None:
+    """Version 2 in the home's registry, beside version 1, which is served: it takes a dent for a damaged door."""
+    place = find_place(home, None)
+    (home / "training").mkdir()
+    graph = write_constant_graph(home / "challenger.onnx", np.array([[[32.0], [32.0], [20.0], [10.0], [0.9], [0.01]]]))
+    for key in ("first", "second"):
+        registered = place.registry.register(
+            "damage_detector", key=key, dataset="d" * 64, parent=None, training=home / "training"
+        )
+    spec = BundleSpec(
+        task="detector",
+        model="damage_detector",
+        version=registered.version,
+        class_names=("damaged door", "dent"),
+        image_size=SIZE,
+    )
+    place.registry.describe(registered, bundle=write_bundle(place.bundles, spec, graph), metrics={})
+    champion = place.registry.version("damage_detector", "1")
+    place.registry.note_turn(champion, "promoted", now=datetime(2026, 1, 1, tzinfo=UTC))
+    place.registry.set_alias("champion", champion)
+
+
+def test_a_challenger_shows_a_share_of_the_families_and_the_ledger_tells_which_was_corrected_less(
+    server, home: Path, bundles: Path, project: str, challenger: None
+) -> None:
+    project_path = Path("carloop.yaml")
+    project_path.write_text(f"{project_path.read_text()}\ntraining: {{promotion: {{shadow_share: 0.5}}}}")
+    told = prelabel(home, bundles)
+    shadowed = told["shadow"]["frames"]
+    assert 0 < shadowed < IMAGES
+    assert told["classes"] == {"dent": IMAGES - shadowed, "damaged door": shadowed}
+    assert prelabel(home, bundles)["jobs_as_they_are"] == 3
+    assert prelabel(home, bundles, "--fresh")["shadow"] == told["shadow"]
+    assert len(shapes_of(server, project)) == IMAGES
+
+    accept_all(server, project)
+    assert cvat(home, "pull", "--name", "pulled")[0] == 0
+    verdict = compare_in_the_shadow(home)
+    assert (verdict["champion_frames"], verdict["challenger_frames"]) == (IMAGES - shadowed, shadowed)
+    assert verdict["challenger"]["value"] == 0
+    assert "20 of each are needed" in verdict["told"]
+
+
+def accept_all(server: CvatServer, project: str) -> None:
+    accepted = models.PatchedJobWriteRequest(stage="acceptance", state="completed")
+    with directly(server) as client:
+        for job in jobs_of(server, project):
+            client.jobs.retrieve(job.id).update(accepted)
+
+
+def compare_in_the_shadow(home: Path) -> Any:
+    result = CliRunner().invoke(shadow, ["damage_detector", "--home", str(home), "--json"], catch_exceptions=False)
+    return json.loads(result.stdout)["verdict"]
 
 
 def test_a_begun_job_is_left_alone(server, home: Path, bundles: Path, project: str) -> None:

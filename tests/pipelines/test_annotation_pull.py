@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -19,7 +20,9 @@ from cvat.labels import read_labels
 from cvat.project import find_project, require_project
 from cvat.wire import change_wire, data_of, to_wire, track_to_wire
 from datasets.coco import Dataset
+from datasets.decisions import Decision, keep_decisions
 from datasets.labelled import KeyFrame, LabelledObject, Track
+from datasets.ledger import Ledger
 from datasets.snapshot import decode_snapshot
 from datasets.videos import video_digest
 from pipelines.cli import main
@@ -83,8 +86,8 @@ def jobs_of(server: CvatServer, project: str) -> list[Job]:
         return list_jobs(client, project_id=require_project(client, project))
 
 
-def accept(server: CvatServer, *jobs: Job) -> None:
-    body = msgspec.json.encode({"stage": "acceptance", "state": "completed"})
+def accept(server: CvatServer, *jobs: Job, stage: str = "acceptance") -> None:
+    body = msgspec.json.encode({"stage": stage, "state": "completed"})
     with directly(server) as client:
         for job in jobs:
             call(client, "PATCH", f"/api/jobs/{job.id}", body=body)
@@ -180,6 +183,57 @@ def test_withdrawn_images_are_not_pulled(server: CvatServer, home: Path, project
     told = cvat(home, "pull")
     assert image.sha256 not in version(home, told).by_sha256
     assert told["left_out"] == {"frames of images that were withdrawn": 1}
+
+
+def decide(home: Path, decisions: dict[str, Decision]) -> None:
+    keep_decisions(Shelf(home).decisions, decisions)
+
+
+def test_what_reviewers_excluded_is_not_pulled_and_what_is_gold_is_on_no_side(
+    server: CvatServer, home: Path, project: str
+) -> None:
+    accept(server, *jobs_of(server, project))
+    before = cvat(home, "pull")
+    excluded, gold, other = (image.sha256 for image in Shelf(home).read("one").images)
+    decide(home, {excluded: Decision(("exclude",)), gold: Decision(("gold",)), other: Decision((), 3)})
+    told = cvat(home, "pull")
+    assert set(version(home, told).by_sha256) == {gold, other}
+    assert told["left_out"] == {"frames that reviewers excluded": 1}
+    decide(home, {excluded: Decision()})
+    assert cvat(home, "pull")["version"] == before["version"]
+
+
+def test_an_image_is_labelled_again_in_a_task_of_its_own_once_for_each_request(
+    server: CvatServer, home: Path, project: str
+) -> None:
+    """It begins with what people left, and what they leave there alone is new to the ledger and to the version."""
+    accept(server, *(jobs := jobs_of(server, project)))
+    first = cvat(home, "pull")
+    image = next(iter(version(home, first).annotations)).sha256
+    decide(home, {image: Decision(("relabel",))})
+    told = cvat(home, "push", "one")
+    assert (told["again"], told["images"], told["there_already"], told["objects"]) == (1, 0, 2, 1)
+    assert (told["prelabels"], told["probes"], told["controls"]) == (0, 0, 0)
+    assert cvat(home, "push", "one")["tasks"] == []
+    assert cvat(home, "pull")["version"] == first["version"]
+    (again,) = [job for job in jobs_of(server, project) if job.task_id in told["tasks"]]
+    draw(server, project, again, LabelledObject("dent", (70.0, 5.0, 80.0, 20.0)))
+    accept(server, again)
+    pulled = version(home, cvat(home, "pull"))
+    assert len(pulled.annotations_of[image]) == len(version(home, first).annotations_of[image]) + 1
+    with closing(Ledger(f"sqlite:///{home}/ledger.sqlite", f"{server.url} {project}")) as ledger:
+        fates = ledger.read_fates_by_job()
+        assert [row.fate.verdict for row in fates[again.id]] == ["added"]
+        assert len(ledger.read_fates()) == len(version(home, first).annotations) + 1
+    (old,) = [job for job in jobs if any(row.sha256 == image for row in fates.get(job.id, ()))]
+    accept(server, old, stage="validation")
+    cvat(home, "pull")
+    accept(server, old)
+    assert f"job {old.id} was accepted after a newer task that tells of 1 of its images" in run(home, "pull")[1]
+    for marks, asked in (((), 0), (("relabel",), 1), (("relabel",), 0)):
+        decide(home, {image: Decision(marks)})
+        assert cvat(home, "push", "one")["again"] == asked
+    assert len(jobs_of(server, project)) == len(jobs) + 2
 
 
 def test_frames_of_a_video_are_fetched_once_with_an_object_on_each_where_its_track_is_seen(

@@ -14,12 +14,15 @@ from PIL import Image
 
 from datasets.errors import BadDataset, BadInput
 from pipelines.predict.cli import predict_command
+from pipelines.predict.exports import find_export
 from pipelines.predict.records import Found, Seen
 from pipelines.predict.verdicts import judge
 from tests.training.mixing import write_mixing_graph
 from training.assessability import Limits, Visibility
-from training.bundle import BundleSpec, publish, write_bundle
-from training.errors import UntrustedCheckpoint
+from training.bundle import BundleSpec, publish, read_bundle, read_pointer, write_bundle
+from training.errors import TamperedBundle, UntrustedCheckpoint
+from training.exporting.export import Material, export_bundle
+from training.exporting.formats import Format
 
 SIZE = 64
 SHARP = Visibility(light=200.0, glare=0.0, sharpness=100.0)
@@ -246,3 +249,34 @@ def test_pictures_that_say_nothing_are_left_out_with_their_reason() -> None:
         "clean, no damage found; 1 of 2 pictures left out: too dark",
     )
     assert judge("a", [seen(DENT, visibility=DARK)], Limits()).reason == "too dark"
+
+
+def test_exports_answer_what_their_models_do(
+    home: Path, pictures: Path, predict: Predict, out: Path, tmp_path: Path
+) -> None:
+    forms: dict[str, Format] = {"damage_detector": "openvino", "cleanliness_classifier": "onnx"}
+    given = [part for name, form in forms.items() for part in ("--checkpoint", write_export(home, name, form))]
+    result = predict(*given, "--images", pictures, "--out", tmp_path / "out", "--max-samples", "0", models=())
+    assert result.exit_code == 0, result.output
+
+    assert (tmp_path / "out" / "predictions.csv").read_text() == (out / "predictions.csv").read_text()
+    told = json.loads((tmp_path / "out" / "metadata.json").read_text())["models"]
+    assert [model["format"] for model in told] == list(forms.values())
+
+
+def test_an_export_whose_files_were_changed_is_refused(home: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "export"
+    shutil.copytree(write_export(home, "damage_detector", "openvino"), folder)
+    assert find_export(folder / "model.xml") == find_export(folder)
+    assert find_export(tmp_path) is None
+    (folder / "model.bin").write_bytes(b"others")
+
+    with pytest.raises(TamperedBundle, match=r"model\.bin"):
+        find_export(folder)
+
+
+def write_export(home: Path, name: str, form: Format) -> Path:
+    """The folder of a published model's export, made once and not measured."""
+    bundle = read_bundle(home / "bundles", read_pointer(home / "bundles", name) or "")
+    told = export_bundle(bundle, form, home / "bundles", Material(), tell=lambda _: None)
+    return Path(told["folder"])

@@ -1,8 +1,15 @@
 """`carloop model` on a home with a constant detector and two classifiers that look at how green a picture is."""
 
+import base64
 import hashlib
 import json
+import logging
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
+from shutil import copytree
+from threading import Event
+from time import monotonic
 from typing import Any
 
 import cv2
@@ -20,12 +27,20 @@ from datasets.ledger import Ledger, Prelabel
 from datasets.review import fates_of_job
 from datasets.taxonomy import Category, Taxonomy
 from datasets.versions import write_version
+from nuclio_functions.handler import MODEL_HEADER, answer
+from nuclio_functions.published import PublishedModel
+from pipelines.champions import with_champions
+from pipelines.dataset.cli import dataset
 from pipelines.modelling.cli import model
 from pipelines.modelling.place import Place, find_place
+from pipelines.results import ModelResult, RoundResult
 from training.bundle import BundleSpec, read_pointer, write_bundle
-from training.errors import NoSuchModel
+from training.bundle_stores import open_bundles
+from training.errors import NoSuchModel, NotComparable
+from training.promotion import promote, roll_back, was_rolled_back
 
 NAME, SIZE, CARS = "cleanliness_classifier", 32, 8
+LOGGER = logging.getLogger("function")
 TAXONOMY = Taxonomy(categories=(Category(name="clean", kind="tag"), Category(name="dirty", kind="tag")))
 
 
@@ -96,7 +111,7 @@ def register(place: Place, gain: float, dataset: str, test_set: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def new_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Version 1 takes green for clean, 2 and 3 for dirty; trained on the train cars, tested on the test cars."""
     home = tmp_path_factory.mktemp("home")
     place = find_place(home, None)
@@ -104,6 +119,18 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for gain in (-0.5, 0.5, 0.6):
         register(place, gain, train, test)
     return home
+
+
+@pytest.fixture(scope="module")
+def home(new_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One that tests change together."""
+    return copytree(new_home, tmp_path_factory.mktemp("homes") / "home")
+
+
+@pytest.fixture
+def own_home(new_home: Path, tmp_path: Path) -> Path:
+    """One that a test has for itself."""
+    return copytree(new_home, tmp_path / "home")
 
 
 def run(home: Path, *arguments: object, fails: bool = False) -> Any:
@@ -153,11 +180,86 @@ def test_an_evaluation_is_written_once_and_recomputed(home: Path) -> None:
         run(home, "evaluate", f"{NAME}@2", "--resamples", "60", "--out", first["folder"])
 
 
-def test_two_models_are_compared(home: Path) -> None:
-    found = run(home, "compare", f"{NAME}@1", f"{NAME}@2", "--resamples", "50")
+def test_a_running_function_follows_promotion_and_rollback_without_losing_a_request(own_home: Path) -> None:
+    store = open_bundles(str(own_home / "bundles"), cache=own_home / "cache")
+    picture = next((own_home / "datasets/store/images").glob("*/*.png")).read_bytes()
+    body = {"image": base64.b64encode(picture).decode()}
+    assert run(own_home, "promote", f"{NAME}@1")["promoted"]
+    models = [PublishedModel(store, NAME, LOGGER)]
+    seen: list[tuple[int, str]] = []
+    stop = Event()
 
-    assert found["certainty"] == 1
-    assert {one["name"] for one in found["classes"]} == {"pooled"}
+    def ask() -> str:
+        status, _, headers = answer(models, body, LOGGER)
+        seen.append((status, headers[MODEL_HEADER]))
+        return headers[MODEL_HEADER]
+
+    def ask_until(name: str) -> None:
+        deadline = monotonic() + 20
+        while ask() != name:
+            assert monotonic() < deadline, f"{name} was never served"
+
+    def ask_on() -> None:
+        while not stop.wait(0.005):
+            ask()
+
+    with ThreadPoolExecutor() as pool:
+        asking = pool.submit(ask_on)
+        try:
+            ask_until(f"{NAME}@1")
+            assert run(own_home, "promote", f"{NAME}@2")["promoted"]
+            ask_until(f"{NAME}@2")
+            assert run(own_home, "rollback", NAME)["champion"] == f"{NAME}@1"
+            ask_until(f"{NAME}@1")
+        finally:
+            stop.set()
+        asking.result()
+    assert set(seen) == {(200, f"{NAME}@1"), (200, f"{NAME}@2")}
+
+
+def test_how_much_a_seed_does_is_told_from_trainings_that_differ_by_it_alone(home: Path) -> None:
+    found = run(home, "spread", f"{NAME}@1", f"{NAME}@2", f"{NAME}@3")
+
+    assert list(found["values"].values()) == [0.0, 1.0, 1.0]
+    assert found["observed"] == pytest.approx(3**-0.5)
+    assert found["spread"] > found["observed"], "three trainings tell it roughly"
+    with pytest.raises(NotComparable, match="at least 3"):
+        run(home, "spread", f"{NAME}@1", f"{NAME}@2")
+
+
+def test_pictures_that_were_taken_down_are_not_evaluated_on(own_home: Path) -> None:
+    place = find_place(own_home, None)
+    version, cars = place.read_version(str(place.registry.find(f"{NAME}@2").test_set))
+    gone = cars.images[0]
+    takedown = ["takedown", "--hash", gone.sha256, "--delete", "--home", str(own_home), "--json"]
+    told = json.loads(CliRunner().invoke(dataset, takedown, catch_exceptions=False).stdout)
+
+    report = run(own_home, "evaluate", f"{NAME}@2", "--resamples", "50")
+
+    assert report["images"] == len(cars.images) - 1
+    assert report["test_set"] == told["replacements"][version]
+    assert not [path for path in Path(report["folder"]).glob("*.json") if gone.sha256 in path.read_text()]
+
+
+def test_a_round_goes_on_from_the_champion_that_a_rollback_left(own_home: Path) -> None:
+    place = find_place(own_home, None)
+    registry, now = place.registry, datetime(2026, 1, 2, tzinfo=UTC)
+    for number in (1, 2):
+        promote(registry, registry.find(f"{NAME}@{number}"), place.bundles, now=now)
+    second = ModelResult(champion=f"{NAME}@2", bundle="2" * 64, reason="")
+    previous = RoundResult.model_construct(number=1, models={NAME: second})
+
+    def champion() -> ModelResult:
+        found = with_champions(previous, registry, "run", number=2)
+        assert found is not None
+        return found.models[NAME]
+
+    assert champion() == second
+    roll_back(registry, NAME, place.bundles, now=now)
+    assert champion().champion == f"{NAME}@1"
+    assert champion().bundle == registry.find(f"{NAME}@1").bundle
+    assert was_rolled_back(registry, registry.find(f"{NAME}@2"))
+    assert not was_rolled_back(registry, registry.find(f"{NAME}@1"))
 
 
 def test_a_model_tells_what_it_comes_from(home: Path) -> None:

@@ -1,6 +1,7 @@
 """`carloop train classifier` and `segmenter`, from a config to a run folder, with tiny networks."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,14 @@ from click.testing import CliRunner, Result
 
 from datasets.errors import CarloopError
 from datasets.files import MANIFEST, read_json
+from pipelines.modelling.place import find_place
 from pipelines.training.classifier import classifier
 from pipelines.training.classifier_run import ClassifierConfig
 from pipelines.training.config import read_config
+from pipelines.training.tracking import log_run
 from training.bundle import file_sha256
+from training.registry import Registry
+from training.run_folder import RunFolder
 from training.settings import SegmenterSettings
 
 CONFIGS = Path(__file__).parents[3] / "configs"
@@ -50,6 +55,52 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def told(folders: Path) -> dict[str, Any]:
     return run_json("--data", str(folders), "--home", str(folders.parent / "home"))
+
+
+def mlflow_runs(home: Path) -> tuple[Any, list[Any]]:
+    """A client of a home's MLflow, and all its runs."""
+    from mlflow.tracking import MlflowClient
+
+    uri = find_place(home, None).registry.uri
+    client = MlflowClient(uri, uri)
+    return client, list(client.search_runs([client.get_experiment_by_name("carloop").experiment_id]))
+
+
+def test_mlflow_has_settings_metrics_by_epoch_files_and_where_the_data_came_from(
+    told: dict[str, Any], folders: Path
+) -> None:
+    client, (logged,) = mlflow_runs(folders.parent / "home")
+    history = read_json(Path(told["run"]) / "history.json")
+
+    assert logged.info.status == "FINISHED"
+    assert logged.data.params.items() >= {"model": "test_resnet", "epochs": "2", "seed": "0"}.items()
+    assert logged.data.tags.items() >= {"carloop.task": "classifier", "carloop.dataset": str(folders)}.items()
+    assert logged.data.metrics["test_accuracy"] == told["accuracy"]
+    losses = [(one.step, one.value) for one in client.get_metric_history(logged.info.run_id, "loss")]
+    assert losses == [(row["epoch"], row["loss"]) for row in history]
+    assert {"best", "test_report.json"} <= {one.path for one in client.list_artifacts(logged.info.run_id)}
+
+
+def test_a_log_that_was_cut_short_is_completed_and_doubles_nothing(told: dict[str, Any], folders: Path) -> None:
+    (Path(told["run"]) / "mlflow.json").unlink()
+
+    assert run_json("--data", str(folders), "--home", str(folders.parent / "home")) == told
+
+    client, (logged,) = mlflow_runs(folders.parent / "home")
+    assert len(client.get_metric_history(logged.info.run_id, "loss")) == 2
+
+
+def test_an_mlflow_that_cannot_be_used_is_told_and_costs_only_the_log(told: dict[str, Any], tmp_path: Path) -> None:
+    (tmp_path / "mlflow.sqlite").write_bytes(b"no database, and longer than a page of one would begin" * 20)
+    run_folder = tmp_path / "run"
+    shutil.copytree(told["run"], run_folder, ignore=lambda *_: ["mlflow.json"])
+
+    problem = log_run(RunFolder(run_folder), Registry(f"sqlite:///{tmp_path}/mlflow.sqlite", tmp_path / "files"), {})
+
+    assert problem is not None
+    assert "has no log of this run" in problem
+    assert "not a database" in problem
+    assert not (run_folder / "mlflow.json").exists()
 
 
 def test_a_run_folder_has_everything(told: dict[str, Any], folders: Path) -> None:

@@ -29,7 +29,7 @@ def train(place: Path, *arguments: str) -> Result:
     from pipelines.training.detector import detector
 
     command = [str(place / "config.yaml"), "--data", str(place / "cars"), "--home", str(place / "home"), *arguments]
-    return CliRunner().invoke(detector, command)
+    return CliRunner().invoke(detector, [*command, "--no-mlflow"])
 
 
 @pytest.fixture(scope="module")
@@ -80,8 +80,8 @@ def test_a_pickle_that_nobody_vouches_for_is_refused(tmp_path: Path) -> None:
     (tmp_path / "yolo.pt").write_bytes(b"a pickle")
     sha256 = hashlib.sha256(b"a pickle").hexdigest()
 
-    for trust in (None, "0" * 64):
-        with pytest.raises(UntrustedCheckpoint, match=f"can run any code in it.* give --trust {sha256}"):
+    for trust, told in ((None, f"pass --trust {sha256}"), ("0" * 64, f"has SHA-256 {sha256}, not the trusted 0000")):
+        with pytest.raises(UntrustedCheckpoint, match=told):
             read_starting_weights(tmp_path / "yolo.pt", tmp_path, trust=trust)
 
 
@@ -97,3 +97,6 @@ def test_weights_without_pickle_need_no_trust(tmp_path: Path) -> None:
 def test_absent_weights_are_told(tmp_path: Path) -> None:
     with pytest.raises(NothingToTrain, match=r"yolo\.pt is not there"):
         read_starting_weights(tmp_path / "yolo.pt", tmp_path, trust=None)
+    (tmp_path / "weights.txt").write_bytes(b"words")
+    with pytest.raises(NothingToTrain, match=r"weights\.txt holds no weights"):
+        read_starting_weights(tmp_path / "weights.txt", tmp_path, trust=None)
