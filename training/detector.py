@@ -41,10 +41,10 @@ def train_detector(job: DetectorJob, *, on_epoch: OnEpoch, on_note: OnNote) -> N
     data = read_detector_data(job, read_coco(job.dataset, job.taxonomy).live)
     for note in data.notes:
         on_note(note)
-    if job.settings.threads:
-        torch.set_num_threads(job.settings.threads)
+    threads = job.settings.threads or torch.get_num_threads()
     kind = SegmenterTraining if job.settings.is_segmentation else DetectorTraining
     training = kind(job, data, class_names(job.taxonomy, "detector"), on_epoch)
+    torch.set_num_threads(threads)  # Ultralytics leaves one core idle when it trains on a CPU
     training.train()
     model = training.best_model()
     write_outputs(job, model, exportable(model), training.history)
