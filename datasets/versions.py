@@ -129,11 +129,6 @@ def _changed(folder: Path, name: str = ANNOTATIONS) -> BadDataset:
     return BadDataset(f"{folder}/{name} was changed after it was written; make the version again")
 
 
-def read_taxonomy(folder: Path) -> Taxonomy:
-    """The classes of a version, without the aliases that only a project has."""
-    return taxonomy_of(read_records(folder / ANNOTATIONS))
-
-
 def taxonomy_of(content: CocoFile) -> Taxonomy:
     """The classes of a file, without the aliases that only a project has."""
     return Taxonomy(

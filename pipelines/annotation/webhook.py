@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pipelines.annotation.options import PROJECT
+from pipelines.annotation.options import PROJECT, RECEIVER
 from pipelines.options import HOME
 
 if TYPE_CHECKING:
@@ -23,11 +23,7 @@ _LONGEST_SECRET = 64  # CVAT takes no longer one
 @click.command("webhook")
 @PROJECT
 @HOME
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option(
-    "--port", type=click.IntRange(0, 65535), default=8090, show_default=True, help="Port; 0 takes a free one."
-)
-@click.option("--address", help="URL under which CVAT reaches this receiver [default: that of --host and --port].")
+@RECEIVER
 @click.option(
     "--ready-file", type=click.Path(path_type=Path), help="File that gets the address once CVAT is to send there."
 )

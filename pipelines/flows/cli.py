@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pipelines.annotation.options import PROJECT
+from pipelines.annotation.options import PROJECT, RECEIVER
 from pipelines.options import AS_JSON, HOME
 
 if TYPE_CHECKING:
@@ -204,11 +204,7 @@ def _set_paused(name: str, home: Path, *, paused: bool) -> None:
 @flows.command("webhook")
 @PROJECT
 @HOME
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option(
-    "--port", type=click.IntRange(0, 65535), default=8090, show_default=True, help="Port; 0 takes a free one."
-)
-@click.option("--address", help="URL under which CVAT reaches this receiver [default: that of --host and --port].")
+@RECEIVER
 def webhook_(project_path: Path, home: Path, host: str, port: int, address: str | None) -> None:
     """Receive CVAT's events alone, and start learn where it is deployed; for flows that workers of a pool run.
 
