@@ -1,7 +1,8 @@
 """Writing predictions into a job that nobody has begun.
 
 A rerun replaces a model's own untouched pre-labels and nothing else; what is already there as wanted keeps its ids. An
-image on which a person moved, re-classed or deleted one of a model's pre-labels is left to that person.
+image on which a person moved, re-classed or deleted one of a model's pre-labels is left to that person, and one that
+has boxes, or tags, from a person or a file gets no more of them.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -55,10 +56,17 @@ def _bring(
     models: frozenset[str],
 ) -> None:
     noted = ledger.read_prelabels(job_id)
-    drawn = _untouched(read_objects(client, job_id, frames), noted)
+    objects = list(read_objects(client, job_id, frames))
+    drawn = _untouched(objects, noted)
+    labelled = {(sha256, o.is_tag) for sha256, o in objects if o.source != "auto"}
     left_alone = _changed_by_people(noted, drawn)
-    ours = [(sha256, o) for sha256, o in drawn if sha256 in sha256s - left_alone and model_name(str(o.model)) in models]
-    wanted = [_as_drawn(p) for p in predictions if p.sha256 in sha256s - left_alone]
+    open_to_models = {(sha256, is_tag) for sha256 in sha256s - left_alone for is_tag in (False, True)} - labelled
+    ours = [
+        (sha256, o)
+        for sha256, o in drawn
+        if (sha256, o.is_tag) in open_to_models and model_name(str(o.model)) in models
+    ]
+    wanted = [_as_drawn(p) for p in predictions if (p.sha256, p.stored.is_tag) in open_to_models]
     stale, missing = _compare(ours, wanted)
     made = _change(client, job_id, frames, missing, "create")
     gone = {_id(o) for _, o in stale}

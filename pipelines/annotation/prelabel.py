@@ -79,8 +79,9 @@ def prelabel_command(
     """Write what published models see into jobs that nobody has begun.
 
     A rerun replaces a model's own untouched pre-labels and nothing else, and passes over jobs that the same models have
-    done; stopped or killed, the same command goes on. Test frames and control jobs are never shown predictions. An
-    image that cannot be predicted on is put into quarantine, with its reason, and the rest goes on.
+    done; stopped or killed, the same command goes on. Test frames and control jobs are never shown predictions, and
+    an image that has boxes, or tags, from a person or a file gets no more of them. An image that cannot be predicted
+    on is put into quarantine, with its reason, and the rest goes on.
 
     With training: promotion: shadow_share: in the project file the home's challengers, where there are any, pre-label
     that share of the families in the champions' place; `carloop model shadow` tells whom people corrected less.

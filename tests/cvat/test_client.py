@@ -21,6 +21,7 @@ from cvat.prelabel import prelabel_job
 from cvat.project import push_project
 from cvat.push import push_task
 from cvat.settings import CvatSettings
+from cvat.wire import change_wire, data_of, to_wire
 from datasets.coco import Image, Provenance
 from datasets.labelled import LabelledObject, tag
 from datasets.ledger import Ledger, Prelabel
@@ -60,6 +61,12 @@ class Desk:
         """Pre-label; gives what the ledger knows then."""
         jobs = prelabel_task(self.client, self.ledger, self.frames, self.prelabels(*labelled))
         return {job: self.ledger.read_prelabels(job) for job in jobs}
+
+    def draw(self, *, frame: int, source: str) -> None:
+        """A dent that no model saw, on a frame of the first job."""
+        box = LabelledObject("dent", (1.0, 1.0, 9.0, 9.0), source=source)
+        body = data_of([to_wire(box, frame, self.frames.labels)])
+        change_wire(self.client, "jobs", self.jobs()[0], "create", body)
 
     def jobs(self) -> list[int]:
         return [job.id for job in list_jobs(self.client, task_id=self.task_id)]
@@ -240,6 +247,23 @@ def test_a_prelabel_that_a_person_moved_stays(desk: Desk) -> None:
     job.update_annotations(models.PatchedLabeledDataRequest(shapes=[models.LabeledShapeRequest(**shape)]))
     desk.write(DENT)
     assert [o.bbox_xyxy for _, o in desk.found() if o.category == "damaged door"] == [(1.0, 1.0, 9.0, 9.0)]
+
+
+def test_an_image_that_has_boxes_gets_no_more_of_them_but_tags(desk: Desk) -> None:
+    desk.draw(frame=0, source="file")
+    desk.write(DOOR, DIRTY)
+    shown = [labelled.category for sha256, labelled in desk.found() if sha256 == desk.frames.sha256[0]]
+    assert sorted(shown) == ["dent", "dirty"]
+    assert len(desk.found()) == 8
+
+
+def test_a_box_that_a_person_drew_leaves_the_prelabels_beside_it_in_place(desk: Desk) -> None:
+    desk.write(DOOR)
+    desk.draw(frame=0, source="manual")
+    desk.write(DENT)
+    shown = [labelled.category for sha256, labelled in desk.found() if sha256 == desk.frames.sha256[0]]
+    assert sorted(shown) == ["damaged door", "dent"]
+    assert len(desk.found()) == 5
 
 
 def test_a_job_that_somebody_has_begun_is_left_alone(desk: Desk) -> None:
