@@ -4,8 +4,8 @@
 
 `aiohttp` reads 64 at once and drops what it read. `carloop` visits the list as `carloop scrape run` does, with
 robots.txt, pinned addresses, hashes, headers read, provenance and store; `carloop-apart` gives its network a process of
-its own. Prints its figures as JSON; what Python takes to import things is not in the seconds, nor in those of the
-processor, but for the process of its own.
+its own, as a long `scrape run` does. Prints its figures as JSON; what Python takes to import things is not in the
+seconds, nor in those of the processor, but for the process of its own.
 """
 
 import asyncio
@@ -61,7 +61,7 @@ def visit_list(addresses: Path, folder: Path, server: str, *, apart: bool = Fals
     from scrapers.sources.settings import UrlListSource
 
     source = UrlListSource(name="list", path=addresses, columns={"url": "url", "license": "license"})
-    settings = FetchSettings(allow_private=(server,), private=HostSettings(at_once=AT_ONCE), apart=apart)
+    settings = FetchSettings(allow_private=(server,), private=HostSettings(at_once=AT_ONCE))
     folder.mkdir(parents=True, exist_ok=True)
     catalog = Catalog(f"sqlite:///{folder}/catalog.sqlite")
     places = Places(catalog, ImageStore(folder / "store"), ImageStore(folder / "aside"))
@@ -76,6 +76,7 @@ def visit_list(addresses: Path, folder: Path, server: str, *, apart: bool = Fals
             catalog=catalog,
             policy=policy,
             max_tries=5,
+            apart=apart,
         ).run(limit=None)
     catalog.close()
     return {

@@ -16,6 +16,9 @@ from pathlib import Path
 
 from datasets.files import sync
 
+# Paths are plain strings here: to make a Path of each costs more than to write a small file.
+# ruff: noqa: PTH103, PTH105, PTH110, PTH116, PTH120
+
 FILES = 512
 BYTES = 256 * 2**20
 _ASIDE = ".incoming"
@@ -26,30 +29,52 @@ class WriteBehind:
 
     def __init__(self, aside: Path) -> None:
         self._aside = aside
-        self._places: dict[Path, Path] = {}
+        self._device = aside.stat().st_dev
+        self._places: dict[str, str] = {}
         self._bytes = 0
 
-    def write(self, path: Path, content: bytes) -> None:
+    def write(self, path: str | Path, content: bytes) -> None:
         """Put `content` at `path` some time soon; a file that is there already, or under way to there, stays."""
-        if path in self._places or path.exists():
+        place = os.fspath(path)
+        if not self._is_there(place):
+            part = f"{self._aside}/{len(self._places)}"
+            Path(part).write_bytes(content)
+            self._add(place, part, len(content))
+
+    def move(self, path: str | Path, source: str) -> None:
+        """Put the file `source` at `path` some time soon; as `write` does, from another disk or where one is there."""
+        place, status = os.fspath(path), os.stat(source)
+        if self._is_there(place):
             return
-        part = self._aside / str(len(self._places))
-        part.write_bytes(content)
-        self._places[path] = part
-        self._bytes += len(content)
-        if len(self._places) >= FILES or self._bytes >= BYTES:
-            self.flush()
+        if status.st_dev == self._device:
+            self._add(place, source, status.st_size)
+        else:
+            self.write(place, Path(source).read_bytes())
 
     def flush(self) -> None:
         """Put everything at its place: whole, and durable before it can be seen there."""
-        folders = {path.parent for path in self._places}
-        make_durable(self._aside, self._places.values())
-        for folder in folders:
-            folder.mkdir(parents=True, exist_ok=True)
-        for path, part in self._places.items():
-            part.replace(path)
-        make_durable(self._aside, {above for folder in folders for above in (folder, *folder.parents[:2])})
+        make_durable(self._aside, map(Path, self._places.values()))
+        for place, part in self._places.items():
+            _put(part, place)
+        make_durable(self._aside, (above for place in self._places for above in Path(place).parents[:3]))
         self._places, self._bytes = {}, 0
+
+    def _is_there(self, place: str) -> bool:
+        return place in self._places or os.path.exists(place)
+
+    def _add(self, place: str, part: str, size: int) -> None:
+        self._places[place] = part
+        self._bytes += size
+        if len(self._places) >= FILES or self._bytes >= BYTES:
+            self.flush()
+
+
+def _put(part: str, place: str) -> None:
+    try:
+        os.replace(part, place)
+    except FileNotFoundError:
+        os.makedirs(os.path.dirname(place), exist_ok=True)
+        os.replace(part, place)
 
 
 @contextmanager
@@ -98,5 +123,5 @@ def make_durable(anywhere: Path, paths: Iterable[Path]) -> None:
                 return
         finally:
             os.close(handle)
-    for path in paths:
+    for path in set(paths):
         sync(path)

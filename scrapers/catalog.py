@@ -3,10 +3,11 @@
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from operator import attrgetter
 from typing import Any, Literal
 
 import msgspec
-from sqlalchemy import Connection, case, func, select, update
+from sqlalchemy import Connection, case, func, literal_column, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from datasets.coco import Image, Provenance
@@ -71,6 +72,7 @@ class Record:
 
 
 _NAMES = tuple(field.name for field in fields(Record))
+_VALUES = attrgetter(*_NAMES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +107,13 @@ class Catalog:
         if dialect not in ("sqlite", "postgresql"):
             raise BadInput(f"{url} is a {dialect} database; a catalogue is kept in SQLite or PostgreSQL")
         self._insert: Any = sqlite.insert if dialect == "sqlite" else postgresql.insert
+        self._note_images = self._as_text(self._insert(IMAGES).on_conflict_do_nothing(), _NAMES)
+        insert = self._insert(ADDRESSES)
+        changed = {name: insert.excluded[name] for name in ("sha256", "refused", "fate", "source")}
+        again = {**changed, "tries": ADDRESSES.c.tries + literal_column("1")}
+        self._note_addresses = self._as_text(
+            insert.on_conflict_do_update(index_elements=["url"], set_=again), ("url", *changed)
+        )
 
     def known(self, urls: Collection[str]) -> dict[str, Known]:
         """Those of the addresses that were asked for before."""
@@ -122,20 +131,22 @@ class Catalog:
 
         An image that is known already, from another address, keeps its record, and its new address becomes a duplicate.
         """
-        records = [_row(entry.record) for entry in entries if entry.record]
+        records = [entry.record for entry in entries if entry.record]
         with self._engine.begin() as connection:
+            first: dict[str, str | None] = {}
             if records:
-                connection.execute(self._insert(IMAGES).on_conflict_do_nothing(), records)
-            first = self._first_urls(connection, [str(record["sha256"]) for record in records])
+                connection.exec_driver_sql(self._note_images, list(map(_row, records)))
+                first = self._first_urls(connection, [record.sha256 for record in records])
             kept = [_as_kept(entry, first) for entry in entries]
             if kept:
-                insert = self._insert(ADDRESSES)
-                changed = {name: insert.excluded[name] for name in ("sha256", "refused", "fate", "source")}
-                again = insert.on_conflict_do_update(
-                    index_elements=["url"], set_={**changed, "tries": ADDRESSES.c.tries + 1}
-                )
-                connection.execute(again, [_address(entry) for entry in kept])
+                connection.exec_driver_sql(self._note_addresses, list(map(_address, kept)))
         return kept
+
+    def _as_text(self, statement: Any, names: Sequence[str]) -> str:
+        """A statement for rows of dicts, as the driver takes it: SQLAlchemy's own care costs more than the database."""
+        is_sqlite = self._engine.dialect.name == "sqlite"
+        dialect = sqlite.dialect(paramstyle="named") if is_sqlite else self._engine.dialect
+        return str(statement.compile(dialect=dialect, column_keys=list(names)))
 
     def _first_urls(self, connection: Connection, sha256s: Sequence[str]) -> dict[str, str | None]:
         return {
@@ -233,7 +244,7 @@ class Catalog:
 
 
 def _row(record: Record) -> dict[str, object]:
-    return {name: getattr(record, name) for name in _NAMES}  # asdict copies each value, at ten times the cost
+    return dict(zip(_NAMES, _VALUES(record), strict=True))  # asdict copies each value, at twenty times the cost
 
 
 def _as_kept(entry: Entry, first: Mapping[str, str | None]) -> Entry:

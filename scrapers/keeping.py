@@ -59,8 +59,11 @@ class Batch:
     written: set[WriteBehind] = field(default_factory=set)
     entries: list[Entry] = field(default_factory=list)
 
-    def write(self, files: WriteBehind, path: Path, content: bytes) -> None:
-        files.write(path, content)
+    def put(self, files: WriteBehind, path: str, held: bytes | str) -> None:
+        if isinstance(held, str):
+            files.move(path, held)
+        else:
+            files.write(path, held)
         self.written.add(files)
 
     def flush(self, catalog: Catalog) -> list[Entry]:
@@ -89,19 +92,19 @@ class Keeper:
     def keep(
         self,
         found: FoundImage,
-        content: bytes,
+        held: bytes | str,
         image: StoredImage,
         *,
         source: SourceSettings,
         answer: Answer | None = None,
     ) -> None:
-        """Keep an image where it belongs. Raises BadDataset when it cannot be looked at."""
+        """Keep an image, which these bytes are or a file that may be moved. Raises BadDataset when it is unreadable."""
         if image.sha256 in self._rules.withdrawn:
             self.note(found.url, "refused", source, "its right to be used was withdrawn")
             return
-        record = self._record(found, content, image, source, answer)
+        record = self._record(found, held, image, source, answer)
         if image.sha256 not in self._unusable:
-            self._write(record, content)
+            self._put(record, held)
         self._note(
             Entry(url=found.url, fate=_FATES[record.state], source=source.name, reason=record.reason, record=record)
         )
@@ -120,6 +123,11 @@ class Keeper:
         """Tell of something that gave nothing; the first thousand are told."""
         if len(self.troubles) < _TOLD:
             self.troubles.append(trouble)
+
+    def find(self, file_name: str) -> Path | None:
+        """Where an image lies, in its place or aside."""
+        paths = (self._places.store.path(file_name), self._places.aside.path(file_name))
+        return next((path for path in paths if path.exists()), None)
 
     def flush(self) -> None:
         """Make all that was kept and noted durable."""
@@ -151,17 +159,17 @@ class Keeper:
         if number >= _AT_ONCE or time.monotonic() - self._flushed_at > _AT_LEAST_EVERY_S:
             self._flush_soon()
 
-    def _write(self, record: Record, content: bytes) -> None:
+    def _put(self, record: Record, held: bytes | str) -> None:
         if record.state == "kept":
-            self._batch.write(self._batch.store, self._places.store.path(record.file_name), content)
+            self._batch.put(self._batch.store, f"{self._places.store.root}/{record.file_name}", held)
         else:
             self._unusable.add(record.sha256)
-            self._batch.write(self._batch.aside, self._places.aside.path(record.file_name), content)
+            self._batch.put(self._batch.aside, f"{self._places.aside.root}/{record.file_name}", held)
 
     def _record(
-        self, found: FoundImage, content: bytes, image: StoredImage, source: SourceSettings, answer: Answer | None
+        self, found: FoundImage, held: bytes | str, image: StoredImage, source: SourceSettings, answer: Answer | None
     ) -> Record:
-        judgement = self._rules.relevance.judge(content, image) if self._rules.relevance else Judgement()
+        judgement = self._rules.relevance.judge(_bytes(held), image) if self._rules.relevance else Judgement()
         state, reason = self._state(found, judgement)
         return Record(
             sha256=image.sha256,
@@ -202,6 +210,10 @@ class Keeper:
         if judge((found.license, found.license_url), self._rules.policy) == "allowed":
             return "kept", None
         return "quarantined", f"its licence is {found.license or found.license_url or 'not stated'}"
+
+
+def _bytes(held: bytes | str) -> bytes:
+    return held if isinstance(held, bytes) else Path(held).read_bytes()
 
 
 def attribution(found: FoundImage) -> str | None:

@@ -86,8 +86,8 @@ def fetch_cards(sample: Sample, *, policy: LicencePolicy, fetch: FetchSettings, 
     def fail(image: FoundImage, why: str) -> None:
         cards[image.url] = Card(image, cards[image.url].verdict, cards[image.url].is_known, why=why)
 
-    def arrived(one: Arrived, content: bytes) -> None:
-        show(one.wanted.tag, content, one.image.width, one.image.height)
+    def arrived(one: Arrived) -> None:
+        show(one.wanted.tag, one.read(), one.image.width, one.image.height)
 
     wanted = [card.image for card in cards.values() if card.verdict != "refused"]
     for image in wanted:

@@ -18,6 +18,7 @@ from scrapers.fetching import Fate as Transferred
 from scrapers.fetching.bulk import transfer
 from scrapers.fetching.decoding import Decoder, DecodingLimits
 from scrapers.fetching.images import describe
+from scrapers.fetching.network import OBJECTS
 from scrapers.fetching.robots import product_token
 from scrapers.found import FoundImage, Refusal
 from scrapers.keeping import Keeper
@@ -59,7 +60,8 @@ class Visit:
 
     What it downloads whole lies in `folder`, and what has just arrived in `spool` (by default in `folder` too), so that
     a killed visit goes on without asking for it again. `owns` says which addresses are this worker's, of several that
-    share a catalogue: one of them reads a source's pages, and leaves to the others what is on their hosts.
+    share a catalogue: one of them reads a source's pages, and leaves to the others what is on their hosts. `apart` is
+    for `transfer`.
     """
 
     source: Source
@@ -73,10 +75,11 @@ class Visit:
     spool: Path | None = None
     on_page: Callable[[], None] = lambda: None
     owns: Callable[[str], bool] = lambda url: True
+    apart: bool | None = None
     known: int = 0
     observer: Observer = field(default_factory=Observer)
     asked: dict[str, None] = field(default_factory=dict)
-    _check: Callable[[bytes], None] = lambda content: None
+    _check: Callable[[bytes], None] | None = None
 
     def run(self, *, limit: int | None) -> ScrapeReport:
         """Keep what is new, until the source has no more or `limit` images were stored.
@@ -156,14 +159,16 @@ class Visit:
     def _take(self, wanted: Iterable[FoundImage]) -> None:
         """Keep what lies here, and transfer the rest."""
         with Decoder(DecodingLimits(pixels=self.fetch.max_image_pixels)) as decoder, _looking_at_new_objects_only():
-            self._check = decoder.check if self.keeper.decodes else _trust
+            self._check = decoder.check if self.keeper.decodes else None  # else its header was read, nobody decodes it
             fates = transfer(
                 self._remote(wanted),
                 self._arrived,
                 settings=self.fetch,
                 check=self._check,
                 spool=self._spool,
+                find=self.keeper.find,
                 world=self.fetcher.world,
+                apart=self.apart,
             )
             for fate in fates:
                 if fate.outcome in (Outcome.REFUSED, Outcome.FAILED):
@@ -184,13 +189,14 @@ class Visit:
         content = path.read_bytes()
         try:
             image = describe(content, url=found.url, max_pixels=self.fetch.max_image_pixels)
-            self._check(content)
+            if self._check:
+                self._check(content)
             self.keeper.keep(found, content, image, source=self.source)
         except CarloopError as error:
             self.keeper.note(found.url, "refused", self.source, str(error))
 
-    def _arrived(self, arrived: Arrived, content: bytes) -> None:
-        self.keeper.keep(arrived.wanted.tag, content, arrived.image, source=self.source, answer=arrived.answer)
+    def _arrived(self, arrived: Arrived) -> None:
+        self.keeper.keep(arrived.wanted.tag, arrived.path, arrived.image, source=self.source, answer=arrived.answer)
 
     def _stored(self) -> int:
         return self.keeper.fates["stored"]
@@ -223,15 +229,14 @@ def selectors(source: Source) -> dict[str, str]:
 @contextmanager
 def _looking_at_new_objects_only() -> Iterator[None]:
     """Spare the garbage collector what was there before: thousands of images make it go through all that again."""
+    thresholds = gc.get_threshold()
     gc.freeze()
+    gc.set_threshold(OBJECTS)
     try:
         yield
     finally:
+        gc.set_threshold(*thresholds)
         gc.unfreeze()
-
-
-def _trust(content: bytes) -> None:
-    """Its header was read, and nobody here decodes it."""
 
 
 def _fate(fate: Transferred) -> Fate:

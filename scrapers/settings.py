@@ -35,7 +35,6 @@ class FetchSettings(Settings):
     max_page_bytes: int = Field(default=10_000_000, gt=0)
     attempts: int = Field(default=3, ge=1)
     at_once: int = Field(default=64, ge=1, description="connections to all hosts together")
-    apart: bool = Field(default=False, description="the network in a process of its own: for many thousands of images")
     public: HostSettings = HostSettings(per_second=10.0)
     private: HostSettings = HostSettings(at_once=16)
     hosts: dict[str, HostSettings] = Field(default_factory=dict)

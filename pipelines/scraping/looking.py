@@ -30,7 +30,7 @@ def preview(
 ) -> None:
     """A sample of a source as a table, and with its pictures as a page."""
     progress = Progress(Console(stderr=True))
-    with scraped.open() as places:
+    with scraped.open_held() as places:
         with progress.step(f"read {pages} pages of {source.name}"):
             sample = _sample(source, scraped, places, project, pages=pages)
         stale = _stale(source, places, sample.seen)
@@ -50,7 +50,7 @@ def check(sources: Sequence[Source], scraped: Scraped, project: Project, *, page
     """Whether each source still fits its recipe, by its first pages; says what speaks against it."""
     told: dict[str, list[str]] = {}
     progress = Progress(Console(stderr=True))
-    with scraped.open() as places:
+    with scraped.open_held() as places:
         for source in sources:
             with progress.step(f"check {source.name}"):
                 try:

@@ -13,7 +13,7 @@
 
 With `world=fetcher.world` both share what they know of hosts, and one pace, in the thread that they share.
 
-`sink(arrived, content)` is called with each image in the thread that iterates, as `wanted` is read there too; a
+`sink(arrived)` is called with each image, a file by then, in the thread that iterates, as `wanted` is read there too; a
 CarloopError that it raises makes the fate `refused`. With a folder `spool` nothing that arrived is lost to a SIGKILL.
 
 Both keep to the same rules, which `visits` has once, without I/O: addresses are checked, resolved once and pinned;

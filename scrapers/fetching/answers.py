@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -25,6 +26,11 @@ class Answer:
     content: bytes = field(default=b"", repr=False)
     robots: str = "allowed"
     tries: int = 1
+
+    @property
+    def bare(self) -> "Answer":
+        """The same without its content."""
+        return Answer(self.url, self.final_url, self.status, self.headers, b"", self.robots, self.tries)
 
     @property
     def etag(self) -> str | None:
@@ -78,12 +84,17 @@ class Wanted:
 class Arrived:
     """An image that has arrived whole, of an allowed format, that its site allows to be kept; `image` is read from it.
 
-    `image.file_name` is where it belongs in the store; nothing has been written yet.
+    Its bytes are in the file `path`, which may be moved to where it belongs (in a store, `image.file_name`); what stays
+    is removed, after many more have come. The answer is without its content.
     """
 
     wanted: Wanted
     answer: Answer
     image: StoredImage
+    path: str
+
+    def read(self) -> bytes:
+        return Path(self.path).read_bytes()
 
 
 class Outcome(StrEnum):

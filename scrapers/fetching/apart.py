@@ -1,12 +1,11 @@
 """The network of a transfer in a process of its own, all the time.
 
 It takes half a second to start, and pays from some thousands of images on: then one core reads, hashes and looks at
-headers while another one keeps. Between the two go heads alone; the contents lie in the spool. It begins nothing while
-too much that came has not been taken, so memory stays flat. The paces of hosts are there: a page that is read here
-asks for its turn.
+headers while another one keeps. Between the two go heads alone; the contents lie in the spool's files. It begins
+nothing while too much that came has not been taken, so memory stays flat. The paces of hosts are there: a page that is
+read here asks for its turn.
 """
 
-import os
 import subprocess
 import sys
 from collections import deque
@@ -26,7 +25,6 @@ from scrapers.fetching.answers import Answer, Wanted
 from scrapers.fetching.links import Seen
 from scrapers.fetching.messages import Granted, Head, Order, PageAsked, PageEnded, Taken, packed, read_frame
 from scrapers.fetching.pace import Pace
-from scrapers.fetching.spool import spool_paths
 from scrapers.fetching.visits import World
 
 _TOLD_EVERY = 64
@@ -40,7 +38,6 @@ class Apart:
         self._world, self._spool = world, spool
         self._wanted: dict[int, Wanted] = {}
         self._heads: deque[Head] = deque()
-        self._files: list[int] = []
         self._next = self._taken = 0
 
     def __enter__(self) -> Self:
@@ -58,8 +55,6 @@ class Apart:
         self._process.kill()
         with suppress(BrokenPipeError):
             self._process.__exit__(kind, error, trace)
-        for file in self._files:
-            os.close(file)
 
     def add(self, wanted: Sequence[Wanted]) -> None:
         orders = []
@@ -83,18 +78,9 @@ class Apart:
     def _seen(self, wanted: Wanted, head: Head) -> Seen:
         if head.failure is not None:
             kind = FetchRefused if head.is_refused else FetchFailed
-            return wanted, kind(head.failure, status=head.status, tries=head.tries), None
-        status, content = head.status or 0, self._content(head)
-        answer = Answer(wanted.url, head.final_url, status, head.headers, content, head.robots, head.tries)
-        return wanted, answer, FetchRefused(head.unfit) if head.unfit else head.image
-
-    def _content(self, head: Head) -> bytes:
-        if not self._files:
-            self._files = [os.open(path, os.O_RDONLY | os.O_CLOEXEC) for path in spool_paths(self._spool)]
-        content = os.pread(self._files[head.which], head.size, head.at)
-        if len(content) < head.size:
-            raise Unavailable(f"{self._spool} lacks what has just arrived; run the same command again, it goes on")
-        return content
+            return wanted, kind(head.failure, status=head.status, tries=head.tries), None, ""
+        answer = Answer(wanted.url, head.final_url, head.status or 0, head.headers, b"", head.robots, head.tries)
+        return wanted, answer, FetchRefused(head.unfit) if head.unfit else head.image, head.path
 
     def _wait_for_turn(self, target: Target, pace: Pace) -> "FarPace":
         """Until a page may be read; what images come meanwhile is kept in mind."""

@@ -3,9 +3,11 @@
 The caller's thread reads what is wanted, gives what came to the sink, and tells the fates.
 """
 
+import os
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -15,16 +17,17 @@ from scrapers.errors import FetchFailed, FetchRefused
 from scrapers.fetching.addresses import Resolve, resolve_by_system
 from scrapers.fetching.answers import Answer, Arrived, Fate, Outcome, Wanted
 from scrapers.fetching.apart import Apart
-from scrapers.fetching.images import look_at
 from scrapers.fetching.links import Link, Near, Seen
 from scrapers.fetching.spool import Left
 from scrapers.fetching.visits import World
 from scrapers.settings import FetchSettings
 
-Sink = Callable[[Arrived, bytes], None]
+Sink = Callable[[Arrived], None]
+Check = Callable[[bytes], None]
 
 _AHEAD = 4096
 _BATCH = 64
+_AT_HAND_S = 1.0
 
 
 def transfer(
@@ -33,42 +36,51 @@ def transfer(
     *,
     settings: FetchSettings,
     resolve: Resolve = resolve_by_system,
-    check: Callable[[bytes], None] = lambda content: None,
+    check: Check | None = None,
     spool: Path | None = None,
+    find: Callable[[str], Path | None] = lambda file_name: None,
     world: World | None = None,
+    apart: bool | None = None,
 ) -> Iterator[Fate]:
     """Bring images, each to the sink, and tell the fate of every address, in the order in which they end.
 
     `wanted` is read as it is needed, at most some thousands ahead, and the sink is called in this thread. `check` may
     refuse an image before the sink sees it, by a CarloopError, as `decoding.Decoder.check` does. In the folder `spool`
-    is kept what has arrived lately, so that a transfer that was killed goes on without asking for it again. With the
-    `world` of a Fetcher, which may be used meanwhile in this thread, both share what they know of hosts, and their
-    pace. With
-    `settings.apart` the network gets a process of its own (with the system's resolver); else it must not be called
-    within a running event loop. Leaving the iterator early ends what is under way.
+    (of the disk that the images are for) is what has arrived, so that a transfer that was killed goes on without asking
+    for it again; `find` tells where an image lies that the sink had put in its place. With the `world` of a Fetcher,
+    which may be used meanwhile in this thread, both share what they know of hosts, and their pace. The network
+    gets a process of its own (with the system's resolver) where `apart`, or where nobody says and that pays; else this
+    must not be called within a running event loop. Leaving the iterator early ends what is under way.
     """
     with ExitStack() as stack:
-        left = stack.enter_context(Left(spool)) if spool else None
-        link = _open(world or World(settings, resolve=resolve), spool, stack)
+        folder = spool or Path(stack.enter_context(TemporaryDirectory(prefix="carloop-arrived-")))
+        left = stack.enter_context(Left(folder, find))
+        ahead = list[Wanted]()
+        if apart is None:
+            ahead, apart = _look_ahead(wanted := iter(wanted))
+        link = (Apart if apart else Near)(world or World(settings, resolve=resolve), folder)
         stack.enter_context(link)
-        for seen in _each(link, iter(wanted), left, settings):
+        for seen in _each(link, chain(ahead, wanted), left):
             yield _fate(*seen, sink, check)
 
 
-def _open(world: World, spool: Path | None, stack: ExitStack) -> Apart | Near:
-    if not world.settings.apart:
-        return Near(world, spool)
-    return Apart(world, spool or Path(stack.enter_context(TemporaryDirectory(prefix="carloop-arrived-"))))
+def _look_ahead(wanted: Iterator[Wanted]) -> tuple[list[Wanted], bool]:
+    """Some addresses, and whether a process for the network pays: there is a core for it, and thousands are at hand."""
+    ahead, until = list[Wanted](), time.monotonic() + _AT_HAND_S
+    for one in wanted:
+        ahead.append(one)
+        if len(ahead) == _AHEAD or time.monotonic() > until:
+            break
+    return ahead, len(ahead) == _AHEAD and (os.cpu_count() or 1) > 1
 
 
-def _each(link: Link, wanted: Iterator[Wanted], left: Left | None, settings: FetchSettings) -> Iterator[Seen]:
+def _each(link: Link, wanted: Iterator[Wanted], left: Left) -> Iterator[Seen]:
     under_way, is_more = 0, True
     while is_more or under_way:
         while is_more and under_way <= _AHEAD - _BATCH:
             batch = list(islice(wanted, _BATCH))
             is_more = len(batch) == _BATCH
-            for one, answer in _left(batch, left) if left else ():
-                yield one, answer, look_at(answer, settings)
+            yield from _left(batch, left)
             under_way += len(batch)
             link.add(batch)
             if under_way > _BATCH:
@@ -78,32 +90,34 @@ def _each(link: Link, wanted: Iterator[Wanted], left: Left | None, settings: Fet
             under_way -= 1
 
 
-def _left(batch: list[Wanted], left: Left) -> Iterator[tuple[Wanted, Answer]]:
+def _left(batch: list[Wanted], left: Left) -> Iterator[Seen]:
     """Those that had arrived before this process, which are taken out of the batch."""
     for one in list(batch):
-        if not (one.etag or one.last_modified) and (answer := left.take(one.url)):
+        if not (one.etag or one.last_modified) and (taken := left.take(one.url)):
             batch.remove(one)
-            yield one, answer
+            yield one, *taken
 
 
 def _fate(
     wanted: Wanted,
     answer: Answer | FetchFailed,
     image: StoredImage | FetchRefused | None,
+    path: str,
     sink: Sink,
-    check: Callable[[bytes], None],
+    check: Check | None,
 ) -> Fate:
     if isinstance(answer, FetchFailed):
         outcome = Outcome.REFUSED if isinstance(answer, FetchRefused) else Outcome.FAILED
         return Fate(wanted, outcome, str(answer), tries=answer.tries)
-    bare = Answer(answer.url, answer.final_url, answer.status, answer.headers, b"", answer.robots, answer.tries)
     if image is None:
-        return Fate(wanted, Outcome.UNCHANGED, answer=bare, tries=answer.tries)
+        return Fate(wanted, Outcome.UNCHANGED, answer=answer, tries=answer.tries)
     try:
         if isinstance(image, FetchRefused):
             raise image
-        check(answer.content)
-        sink(Arrived(wanted, bare, image), answer.content)
+        arrived = Arrived(wanted, answer, image, path)
+        if check:
+            check(arrived.read())
+        sink(arrived)
     except CarloopError as error:
-        return Fate(wanted, Outcome.REFUSED, str(error), bare, tries=answer.tries)
-    return Fate(wanted, Outcome.STORED, None, bare, image, answer.tries)
+        return Fate(wanted, Outcome.REFUSED, str(error), answer, tries=answer.tries)
+    return Fate(wanted, Outcome.STORED, None, answer, image, answer.tries)

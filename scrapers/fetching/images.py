@@ -12,7 +12,7 @@ import hashlib
 import struct
 
 from datasets.store import EXTENSIONS, Probe, StoredImage
-from scrapers.errors import FetchFailed, FetchRefused
+from scrapers.errors import FetchRefused
 from scrapers.fetching.answers import Answer
 from scrapers.fetching.robots import product_token
 from scrapers.fetching.robots_tags import forbidden_by_header
@@ -25,9 +25,9 @@ _MAX_TAGS = 1000
 _PNG = b"\x89PNG\r\n\x1a\n"
 
 
-def look_at(answer: Answer | FetchFailed, settings: FetchSettings) -> StoredImage | FetchRefused | None:
+def look_at(answer: Answer, settings: FetchSettings) -> StoredImage | FetchRefused | None:
     """The image in an answer, or why it is not to be kept; None where there is no content to look at."""
-    if isinstance(answer, FetchFailed) or answer.is_unchanged:
+    if answer.is_unchanged:
         return None
     forbidden = forbidden_by_header(answer.x_robots_tag, agent=product_token(settings.user_agent))
     if forbidden:

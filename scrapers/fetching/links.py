@@ -15,8 +15,9 @@ from scrapers.fetching.network import Came, Network
 from scrapers.fetching.spool import UNTAKEN, Spool
 from scrapers.fetching.visits import World
 
-Seen = tuple[Wanted, Answer | FetchFailed, StoredImage | FetchRefused | None]
-"""What came of an address, and of an image what its bytes say, or why it is not to be kept."""
+Seen = tuple[Wanted, Answer | FetchFailed, StoredImage | FetchRefused | None, str]
+"""What came of an address, without its content, and of an image what its bytes say and its file's path, or why it is
+not to be kept."""
 
 
 class Link(Protocol):
@@ -29,12 +30,16 @@ class Link(Protocol):
 
 
 class Near:
-    """The network in this thread: it goes on while `next` waits. What comes is kept in the spool at once."""
+    """The network in this thread: it goes on while `next` waits. What comes is kept in the spool at once.
 
-    def __init__(self, world: World, spool: Path | None) -> None:
+    `next` raises OSError when the disk is full.
+    """
+
+    def __init__(self, world: World, spool: Path) -> None:
         self._world = world
-        self._spool = Spool(spool, at_once=world.settings.at_once) if spool else None
+        self._spool = Spool(spool, at_once=world.settings.at_once)
         self._came: deque[Seen] = deque()
+        self._failure: OSError | None = None
         self._loop = asyncio.new_event_loop()
         self._is_open = True
 
@@ -49,14 +54,15 @@ class Near:
         self._loop.run_until_complete(self._network.close())
         self._loop.run_until_complete(self._loop.shutdown_default_executor())
         self._loop.close()
-        if self._spool:
-            self._spool.close()
+        self._spool.close()
 
     def add(self, wanted: Sequence[Wanted]) -> None:
         self._network.add(wanted)
 
     def next(self) -> Seen:
         while not self._came:
+            if self._failure:
+                raise self._failure
             self._loop.run_forever()
         return self._came.popleft()
 
@@ -68,13 +74,23 @@ class Near:
         timer.cancel()
         self._network.pause(False)
 
+    def _keep(self, wanted: Wanted, answer: Answer) -> None:
+        image = look_at(answer, self._world.settings)
+        try:
+            path = self._spool.keep(answer, image)
+        except OSError as error:
+            self._failure = error
+        else:
+            self._came.append((wanted, answer.bare, image, path))
+
     async def _open(self) -> Network:
         return Network(self._world, self._put)
 
     def _put(self, came: Came) -> None:
         wanted, answer = came
-        if isinstance(answer, Answer) and self._spool:
-            self._spool.keep(answer)
-        self._came.append((wanted, answer, look_at(answer, self._world.settings)))
+        if isinstance(answer, FetchFailed):
+            self._came.append((wanted, answer, None, ""))
+        else:
+            self._keep(wanted, answer)
         if self._is_open:  # what still comes while the network closes must not stop that
             self._loop.stop()

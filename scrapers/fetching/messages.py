@@ -8,12 +8,10 @@ from datasets.store import StoredImage
 
 
 class Head(msgspec.Struct, array_like=True, tag=True):
-    """What came of one address: an answer, an image if it is one, where its content is, or why there is none."""
+    """What came of one address: an answer, an image if it is one and the path of its file, or why there is none."""
 
     number: int
-    which: int = 0
-    at: int = 0
-    size: int = 0
+    path: str = ""
     final_url: str = ""
     status: int | None = None
     headers: dict[str, str] = {}

@@ -27,6 +27,8 @@ from scrapers.fetching.steps import (
 from scrapers.fetching.visits import World, conditions
 
 Came: TypeAlias = tuple[Wanted, Answer | FetchFailed]
+OBJECTS = 50_000
+"""So many new ones before garbage is looked for: what waits here is no garbage, and there is much of it."""
 
 _T = TypeVar("_T")
 

@@ -17,7 +17,7 @@ from scrapers.errors import FetchFailed, FetchRefused
 from scrapers.fetching.answers import Answer, Wanted
 from scrapers.fetching.images import look_at
 from scrapers.fetching.messages import Granted, Head, Order, PageAsked, PageEnded, Taken, packed, read_frame
-from scrapers.fetching.network import Came, Network
+from scrapers.fetching.network import OBJECTS, Came, Network
 from scrapers.fetching.spool import UNTAKEN, Spool
 from scrapers.fetching.visits import World
 from scrapers.settings import FetchSettings
@@ -48,7 +48,10 @@ class Server:
         self._untaken += 1
         if self._untaken == UNTAKEN:
             self._network.pause(True)
-        self._say(self._head(*came))
+        try:
+            self._say(self._head(*came))
+        except OSError:  # the disk is full: the parent tells
+            os._exit(1)
 
     def _say(self, message: Head | Granted) -> None:
         """Together with all else that the loop's present turn brings."""
@@ -67,13 +70,10 @@ class Server:
             is_refused = isinstance(answer, FetchRefused)
             failure = str(answer)
             return Head(wanted.tag, status=answer.status, tries=answer.tries, failure=failure, is_refused=is_refused)
-        which, at = self._spool.keep(answer)
         seen = look_at(answer, self._settings)
         return Head(
             wanted.tag,
-            which,
-            at,
-            len(answer.content),
+            self._spool.keep(answer, seen),
             answer.final_url,
             answer.status,
             dict(answer.headers),
@@ -124,4 +124,5 @@ def serve() -> None:
     """Run the process; the spool's folder is its argument."""
     settings = FetchSettings.model_validate_json(read_frame(sys.stdin.buffer))
     gc.freeze()  # what was imported is not looked through again and again
+    gc.set_threshold(OBJECTS)
     asyncio.run(Server(settings, Path(sys.argv[1])).run())

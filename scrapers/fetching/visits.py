@@ -142,9 +142,9 @@ class World:
                         f"{request.url} could not be read in {tries} attempts: {trouble}", tries=tries
                     ) from trouble
             else:
-                asked_s = retry_after_s(answer.headers)
                 if is_last or answer.status not in TROUBLE or answer.status == 500:
                     return answer
+                asked_s = retry_after_s(answer.headers)
                 if asked_s is not None and asked_s > self.settings.max_wait_s:
                     return answer
                 wait_s = asked_s or 0.0

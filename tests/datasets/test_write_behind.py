@@ -46,6 +46,25 @@ def test_what_is_there_already_stays(tmp_path: Path) -> None:
     assert (tmp_path / "one").read_bytes() == b"old"
 
 
+def test_a_file_is_moved_unless_one_is_there(tmp_path: Path) -> None:
+    for name in ("new", "other"):
+        (tmp_path / name).write_bytes(name.encode())
+    with write_behind.write_behind(tmp_path) as files:
+        files.move(tmp_path / "deep" / "a", str(tmp_path / "new"))
+        files.move(tmp_path / "deep" / "a", str(tmp_path / "other"))
+        assert (tmp_path / "new").exists()
+    assert (tmp_path / "deep" / "a").read_bytes() == b"new"
+    assert [(tmp_path / name).exists() for name in ("new", "other")] == [False, True]
+
+
+def test_a_file_of_another_disk_is_copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "new").write_bytes(b"new")
+    with write_behind.write_behind(tmp_path / "root") as files:
+        monkeypatch.setattr(files, "_device", -1)
+        files.move(tmp_path / "root" / "a", str(tmp_path / "new"))
+    assert (tmp_path / "root" / "a").read_bytes() == b"new"
+
+
 def test_two_at_once_leave_each_other_alone(tmp_path: Path) -> None:
     with write_behind.write_behind(tmp_path) as one:
         one.write(tmp_path / "a", b"same")

@@ -77,8 +77,8 @@ def bring(server: Server, paths: list[str], *, scheme: str = "http", at_once: in
     host = f"{NAME}:{server.server_address[1]}"
     settings = FetchSettings(allow_private=(host,), attempts=1, timeout_s=5, private=HostSettings(at_once=at_once))
 
-    def ignore(arrived: Arrived, content: bytes) -> None:
-        assert content == photograph()
+    def ignore(arrived: Arrived) -> None:
+        assert arrived.read() == photograph()
 
     wanted = [Wanted(f"{scheme}://{host}{path}") for path in paths]
     return list(transfer(wanted, ignore, settings=settings, resolve=lambda host, port: ["127.0.0.1"]))

@@ -82,8 +82,8 @@ def kept() -> dict[str, bytes]:
 def fates(site: MisbehavingSite, kept: dict[str, bytes]) -> dict[str, Fate]:
     """One transfer of them all, with the log as it was right after."""
 
-    def keep(arrived: Arrived, content: bytes) -> None:
-        kept[arrived.image.file_name] = content
+    def keep(arrived: Arrived) -> None:
+        kept[arrived.image.file_name] = arrived.read()
 
     paths = {"names going up": "/../../../etc/..%2f..%2fpasswd.jpg"}
     wanted = [Wanted(site.url(way, paths.get(way, "/car.jpg")), tag=way) for way in FATES]
@@ -149,7 +149,7 @@ def test_a_rate_is_kept_whatever_the_number_of_connections(site: MisbehavingSite
     host = HostSettings(at_once=16, per_second=50)
     settings = settings_for(site, hosts={site.host("no robots"): host})
     wanted = [Wanted(site.url("no robots", f"/{number}.jpg")) for number in range(20)]
-    fates = list(transfer(wanted, lambda arrived, content: None, settings=settings))
+    fates = list(transfer(wanted, lambda arrived: None, settings=settings))
     assert {fate.outcome for fate in fates} == {STORED}
     times = [asked.at for asked in site.log if asked.way == "no robots"]
     assert times[-1] - times[0] >= 20 * 0.02 - 0.02
@@ -157,9 +157,9 @@ def test_a_rate_is_kept_whatever_the_number_of_connections(site: MisbehavingSite
 
 def test_robots_that_change_are_kept_from_the_next_run_on(site: MisbehavingSite) -> None:
     wanted = [Wanted(site.url("no robots", "/changing.jpg"))]
-    (before,) = transfer(wanted, lambda arrived, content: None, settings=settings_for(site))
+    (before,) = transfer(wanted, lambda arrived: None, settings=settings_for(site))
     site.robots["no robots"] = b"user-agent: carloop\ndisallow: /\n"
-    (after,) = transfer(wanted, lambda arrived, content: None, settings=settings_for(site))
+    (after,) = transfer(wanted, lambda arrived: None, settings=settings_for(site))
     del site.robots["no robots"]
     assert (before.outcome, after.outcome) == (STORED, REFUSED)
     assert len([asked for asked in site.asked("no robots") if asked.path == "/changing.jpg"]) == 1

@@ -1,13 +1,16 @@
-"""What the spool remembers: the last answers, whole or not at all, whatever lay in its files before."""
+"""What the spool remembers: the last images that arrived, whole or not at all, whatever lay in its files before."""
 
+import hashlib
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from datasets.store import StoredImage
+from scrapers.errors import FetchRefused
 from scrapers.fetching import Answer, spool
-from scrapers.fetching.spool import Left, Spool, spool_paths
+from scrapers.fetching.spool import Left, Spool
 
 
 @pytest.fixture(autouse=True)
@@ -16,39 +19,67 @@ def short_memory(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def answers(number: int) -> Iterator[Answer]:
-    """Each longer or shorter than the one that it may be written over."""
+    """Each with a longer or shorter head than the one that it may be written over."""
     for place in range(number):
         url = f"http://cars.example/{place}.jpg"
-        yield Answer(url, url, 200, {"etag": str(place)}, bytes([place]) * (100 + 37 * place % 90), "allowed", 1)
+        yield Answer(url, url, 200, {"etag": "x" * (37 * place % 90)}, bytes([place]) * 100, "allowed", 1)
+
+
+def image(answer: Answer) -> StoredImage:
+    sha256 = hashlib.sha256(answer.content).hexdigest()
+    return StoredImage(sha256, f"images/{sha256}.jpg", 640, 480)
+
+
+def keep(folder: Path, number: int) -> list[str]:
+    """The files of so many."""
+    folder.mkdir(exist_ok=True)
+    with closing(Spool(folder, at_once=0)) as writer:
+        return [writer.keep(answer, image(answer)) for answer in answers(number)]
 
 
 @pytest.mark.parametrize("number", [0, 1, 4, 5, 7, 9, 11, 23])
-def test_the_last_answers_are_remembered_as_they_were(number: int, tmp_path: Path) -> None:
-    with closing(Spool(tmp_path, at_once=0)) as writer:
-        for answer in answers(number):
-            writer.keep(answer)
+def test_the_last_images_are_remembered_as_they_were(number: int, tmp_path: Path) -> None:
+    keep(tmp_path, number)
     with Left(tmp_path) as left:
-        found = [left.take(answer.url) for answer in answers(number)]
-    remembered = [answer for answer in found if answer]
-    assert remembered == list(answers(number))[number - len(remembered) :]
+        found = [(answer, left.take(answer.url)) for answer in answers(number)]
+        remembered = [(answer, taken) for answer, taken in found if taken]
+        for answer, (bare, what, path) in remembered:
+            assert (bare, what, Path(path).read_bytes()) == (answer.bare, image(answer), answer.content)
+    assert [answer for answer, _ in remembered] == list(answers(number))[number - len(remembered) :]
     assert min(4, number) <= len(remembered) <= 8
+    assert len(list(tmp_path.iterdir())) == len(remembered)
+
+
+def test_why_an_answer_is_no_image_is_remembered(tmp_path: Path) -> None:
+    (answer,) = answers(1)
+    with closing(Spool(tmp_path, at_once=0)) as writer:
+        assert not writer.keep(answer, FetchRefused("it is a web page"))
+    with Left(tmp_path) as left:
+        taken = left.take(answer.url)
+    assert taken
+    assert (taken[0], str(taken[1]), taken[2]) == (answer.bare, "it is a web page", "")
+
+
+def test_an_image_that_was_moved_to_its_place_is_found_there(tmp_path: Path) -> None:
+    (path,) = keep(tmp_path / "spool", 1)
+    place = Path(path).rename(tmp_path / "place")
+    (answer,) = answers(1)
+    with Left(tmp_path / "spool", {image(answer).file_name: place}.get) as left:
+        taken = left.take(answer.url)
+    assert taken
+    assert Path(taken[2]).read_bytes() == place.read_bytes() == answer.content
+
+
+def test_what_is_not_taken_is_removed_with_its_images(tmp_path: Path) -> None:
+    keep(tmp_path, 3)
+    with Left(tmp_path):
+        pass
     assert not list(tmp_path.iterdir())
 
 
-def test_a_place_tells_where_the_content_is(tmp_path: Path) -> None:
-    with closing(Spool(tmp_path, at_once=0)) as writer:
-        for answer in answers(23):
-            which, at = writer.keep(answer)
-            with spool_paths(tmp_path)[which].open("rb") as file:
-                file.seek(at)
-                assert file.read(len(answer.content)) == answer.content
-
-
 def test_what_a_failed_transfer_has_not_taken_stays_for_the_next_one(tmp_path: Path) -> None:
-    with closing(Spool(tmp_path, at_once=0)) as writer:
-        for answer in answers(3):
-            writer.keep(answer)
+    keep(tmp_path, 3)
     with pytest.raises(KeyboardInterrupt), Left(tmp_path):
         raise KeyboardInterrupt
     with Left(tmp_path) as left:
-        assert [left.take(answer.url) for answer in answers(3)] == list(answers(3))
+        assert all(left.take(answer.url) for answer in answers(3))

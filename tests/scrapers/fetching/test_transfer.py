@@ -1,5 +1,6 @@
 """Many images at once: exactly one fate each, hosts at their own pace, and nothing asked for again after a kill."""
 
+import errno
 import multiprocessing
 import os
 import signal
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 from datasets.errors import BadDataset
-from scrapers.fetching import Arrived, Fetcher, Outcome, Wanted, transfer
+from scrapers.fetching import Arrived, Fetcher, Outcome, Wanted, bulk, spool, transfer
 from scrapers.settings import FetchSettings, HostSettings
 from tests.scrapers.misbehaving_site import photograph
 
@@ -27,7 +28,7 @@ def urls(site: Any) -> list[str]:
     return [site.publish(f"/{number}.jpg", photograph(number), content_type="image/jpeg") for number in range(30)]
 
 
-def ignore(arrived: Arrived, content: bytes) -> None:
+def ignore(arrived: Arrived) -> None:
     """A sink that keeps nothing."""
 
 
@@ -37,11 +38,11 @@ def test_every_image_arrives_once_with_its_bytes(
 ) -> None:
     kept: dict[str, bytes] = {}
 
-    def keep(arrived: Arrived, content: bytes) -> None:
-        kept[arrived.wanted.tag] = content
+    def keep(arrived: Arrived) -> None:
+        kept[arrived.wanted.tag] = arrived.read()
 
     wanted = [Wanted(url, tag=number) for number, url in enumerate([*urls, "http://10.0.0.1/"])]
-    fates = list(transfer(wanted, keep, settings=settings.model_copy(update={"apart": apart})))
+    fates = list(transfer(wanted, keep, settings=settings, apart=apart))
     assert kept == {number: photograph(number) for number in range(30)}
     assert sorted(fate.wanted.tag for fate in fates) == list(range(31))
     assert [fate.reason for fate in fates if fate.outcome is Outcome.REFUSED] == [
@@ -52,7 +53,7 @@ def test_every_image_arrives_once_with_its_bytes(
 
 
 def test_what_the_sink_refuses_is_refused(urls: list[str], settings: FetchSettings) -> None:
-    def refuse(arrived: Arrived, content: bytes) -> None:
+    def refuse(arrived: Arrived) -> None:
         raise BadDataset("not today")
 
     (fate,) = transfer([Wanted(urls[0])], refuse, settings=settings)
@@ -60,11 +61,32 @@ def test_what_the_sink_refuses_is_refused(urls: list[str], settings: FetchSettin
 
 
 def test_a_failing_sink_ends_the_transfer(urls: list[str], settings: FetchSettings) -> None:
-    def fail(arrived: Arrived, content: bytes) -> None:
+    def fail(arrived: Arrived) -> None:
         raise OSError("disk full")
 
     with pytest.raises(OSError, match="disk full"):
         list(transfer([Wanted(urls[0])], fail, settings=settings))
+
+
+def test_a_full_disk_ends_the_transfer(
+    urls: list[str], settings: FetchSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(path: str, content: bytes) -> None:
+        raise OSError(errno.ENOSPC, "no space left")
+
+    monkeypatch.setattr(spool, "_write", fail)
+    with pytest.raises(OSError, match="no space left"):
+        list(transfer(map(Wanted, urls), ignore, settings=settings))
+
+
+def test_the_network_gets_a_process_of_its_own_when_thousands_are_at_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    many = (Wanted(f"http://cars.example/{number}.jpg") for number in range(5000))
+    ahead, apart = bulk._look_ahead(many)
+    assert (apart, len(ahead), next(many).url) == (True, 4096, "http://cars.example/4096.jpg")
+    assert bulk._look_ahead(iter(ahead[:4095])) == (ahead[:4095], False)
+    monkeypatch.setattr("os.cpu_count", lambda: 1)
+    assert not bulk._look_ahead(iter(ahead))[1]
 
 
 def test_addresses_are_read_as_they_are_needed(site: Any, urls: list[str], settings: FetchSettings) -> None:
@@ -76,7 +98,7 @@ def test_addresses_are_read_as_they_are_needed(site: Any, urls: list[str], setti
             taken += 1
             yield Wanted(urls[taken % 30])
 
-    for number, _ in enumerate(transfer(endless(), ignore, settings=settings)):
+    for number, _ in enumerate(transfer(endless(), ignore, settings=settings, apart=False)):
         if number == 100:
             break
     assert taken < 5000
@@ -103,7 +125,7 @@ def test_pages_and_images_of_a_host_share_its_pace(
 ) -> None:
     host = HostSettings(at_once=2, per_second=200)
     page = site.publish("/page", "a page")
-    with closing(Fetcher(settings.model_copy(update={"hosts": {site.address: host}, "apart": apart}))) as fetcher:
+    with closing(Fetcher(settings.model_copy(update={"hosts": {site.address: host}}))) as fetcher:
 
         def wanted() -> Iterator[Wanted]:
             for number in range(130):
@@ -111,16 +133,17 @@ def test_pages_and_images_of_a_host_share_its_pace(
                     fetcher.fetch_page(page)
                 yield Wanted(urls[number % 30])
 
-        fates = list(transfer(wanted(), ignore, settings=fetcher.world.settings, world=fetcher.world))
+        settings = fetcher.world.settings
+        fates = list(transfer(wanted(), ignore, settings=settings, world=fetcher.world, apart=apart))
     assert {fate.outcome for fate in fates} == {Outcome.STORED}
     times = [seconds for _, seconds, _ in site.requests]
     assert len(times) == 130 + 65 + (2 if apart else 1)  # each process asks for robots.txt
     assert times[-1] - times[0] >= (len(times) - 2) / 200
 
 
-def _scrape_until_killed(urls: list[str], settings: FetchSettings, spool: Path) -> None:
+def _scrape_until_killed(urls: list[str], settings: FetchSettings, folder: Path) -> None:
     """Ends itself in the middle, with what arrived not yet made durable."""
-    for number, _ in enumerate(transfer(map(Wanted, urls), ignore, settings=settings, spool=spool)):
+    for number, _ in enumerate(transfer(map(Wanted, urls), ignore, settings=settings, spool=folder)):
         if number == 15:
             os.kill(os.getpid(), signal.SIGKILL)
 
@@ -134,7 +157,7 @@ def test_what_had_arrived_before_a_kill_is_not_asked_for_again(
     assert process.exitcode == -signal.SIGKILL
     kept: set[bytes] = set()
     fates = list(
-        transfer(map(Wanted, urls), lambda arrived, content: kept.add(content), settings=settings, spool=tmp_path)
+        transfer(map(Wanted, urls), lambda arrived: kept.add(arrived.read()), settings=settings, spool=tmp_path)
     )
     assert kept == {photograph(number) for number in range(30)}
     assert len(fates) == 30
@@ -142,12 +165,12 @@ def test_what_had_arrived_before_a_kill_is_not_asked_for_again(
     assert len(asked) - len(set(asked)) <= settings.private.at_once
 
 
-def test_a_record_that_was_cut_in_the_spool_is_asked_for_again(
+def test_an_image_that_was_cut_in_the_spool_is_asked_for_again(
     site: Any, urls: list[str], settings: FetchSettings, tmp_path: Path
 ) -> None:
-    list(transfer(map(Wanted, urls[:2]), ignore, settings=settings, spool=tmp_path))
-    path = max(tmp_path.iterdir(), key=lambda path: path.stat().st_size)
-    path.write_bytes(path.read_bytes()[:-10])
+    paths: list[str] = []
+    list(transfer(map(Wanted, urls[:2]), lambda one: paths.append(one.path), settings=settings, spool=tmp_path))
+    Path(paths[1]).write_bytes(Path(paths[1]).read_bytes()[:-10])
     before = len(site.asked("/"))
     fates = list(transfer(map(Wanted, urls[:2]), ignore, settings=settings, spool=tmp_path))
     assert {fate.outcome for fate in fates} == {Outcome.STORED}
