@@ -42,7 +42,7 @@ def read_detector_data(job: DetectorJob, dataset: Dataset) -> DetectorData:
         NothingToTrain: no training image has a box.
         UnsuitableLabels: labels are partial, and the loss of this family cannot leave out what is unknown.
     """
-    images, unreadable = _readable(training_images(dataset), job.store)
+    images, unreadable = readable_images(training_images(dataset), job.store)
     families = _kept_back(images, job)
     kept_back = [image for image in images if image.family in families]
     learnt = [image for image in images if image.family not in families]
@@ -67,12 +67,11 @@ def training_images(dataset: Dataset) -> list[Image]:
     ]
 
 
-def _readable(images: Sequence[Image], store: Path) -> tuple[list[Image], list[str]]:
-    """The images that can be decoded, and a sentence on those that cannot."""
-    bad: dict[str, str] = {}
-    present = [image for image in images if (store / image.file_name).is_file()]
-    contents = ((image.file_name, (store / image.file_name).read_bytes()) for image in present)
-    bad.update({image.file_name: "it is not there" for image in images if image not in present})
+def readable_images(images: Sequence[Image], store: Path) -> tuple[list[Image], list[str]]:
+    """The images that can be decoded, and a sentence on those that cannot, or none."""
+    bad = {image.file_name: "it is not there" for image in images if not (store / image.file_name).is_file()}
+    present = [image.file_name for image in images if image.file_name not in bad]
+    contents = ((name, (store / name).read_bytes()) for name in present)
     bad.update({name: str(found) for name, found in decode_ahead(contents) if isinstance(found, UndecodableImage)})
     return [image for image in images if image.file_name not in bad], list(_bad_told(bad, len(images)))
 

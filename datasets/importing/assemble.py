@@ -154,7 +154,8 @@ class Assembler:
                 unsure.add(category_id)
                 continue
             self.tally.counts["clipped"] += placed.clipped
-            self.tally.counts["masks"] += bool(found.segmentation) and not placed.segmentation
+            drawn = bool(found.segmentation) or found.is_outline_broken
+            self.tally.counts["masks"] += drawn and not placed.segmentation
             origin = Origin(name, found.annotation_id, self._foreign_name(found, category_id))
             annotations.append(
                 Annotation(

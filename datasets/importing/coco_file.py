@@ -1,5 +1,6 @@
 """A foreign COCO file as it stands: https://cocodataset.org/#format-data. One bad annotation costs only itself."""
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -7,8 +8,7 @@ import msgspec
 from msgspec import Meta, Raw, Struct
 
 from datasets.errors import BadDataset
-from datasets.files import read_json
-from datasets.importing.places import read_content
+from datasets.importing.places import read_content, without_nan
 from datasets.records import Provenance, Split
 
 Id = int | str
@@ -95,11 +95,19 @@ class _Head(Struct):
     info: CocoInfo | None = None
 
 
+class LostAnnotation(Struct):
+    """What can be told of an annotation that cannot be read."""
+
+    image_id: Id
+    category_id: Id | None = None
+
+
 class CocoFile(_Head):
-    """A whole file."""
+    """A whole file; of the annotations that cannot be read, the problems and, where it says so, whose they are."""
 
     annotations: list[CocoAnnotation] = msgspec.field(default_factory=list)
     unreadable: tuple[str, ...] = ()
+    lost: tuple[LostAnnotation, ...] = ()
 
 
 class _Typed(_Head, kw_only=True):
@@ -112,6 +120,7 @@ class _Untyped(_Head, kw_only=True):
 
 _TYPED = msgspec.json.Decoder(_Typed)
 _UNTYPED = msgspec.json.Decoder(_Untyped)
+_LOST = msgspec.json.Decoder(LostAnnotation)
 _ANNOTATION = msgspec.json.Decoder(CocoAnnotation, strict=False)  # numbers may be text
 
 
@@ -127,9 +136,8 @@ def read_coco_file(path: Path) -> CocoFile:
         return CocoFile(whole.images, whole.categories, whole.licenses, whole.info, whole.annotations)
     except msgspec.ValidationError:
         return _decode_one_by_one(content, path)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        read_json(path)  # tells what is wrong, and where
-        raise BadDataset(f"{path} is not valid JSON: {error}; mend the file or fetch it again") from None
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return _decode_one_by_one(without_nan(content, path), path)
 
 
 def _decode_one_by_one(content: bytes, path: Path) -> CocoFile:
@@ -137,13 +145,16 @@ def _decode_one_by_one(content: bytes, path: Path) -> CocoFile:
         whole = _UNTYPED.decode(content)
     except msgspec.ValidationError as error:
         raise not_coco(path, [_problem(error, "")]) from None
-    annotations, unreadable = [], []
+    annotations, unreadable, lost = [], [], []
     for number, raw in enumerate(whole.annotations):
         try:
             annotations.append(_ANNOTATION.decode(raw))
         except msgspec.ValidationError as error:
             unreadable.append(_problem(error, f"annotations.{number}"))
-    return CocoFile(whole.images, whole.categories, whole.licenses, whole.info, annotations, tuple(unreadable))
+            with suppress(msgspec.ValidationError):
+                lost.append(_LOST.decode(raw))
+    known = whole.images, whole.categories, whole.licenses, whole.info
+    return CocoFile(*known, annotations, tuple(unreadable), tuple(lost))
 
 
 def as_carloop(image: CocoImage) -> CarloopImage | None:

@@ -33,6 +33,7 @@ class _Runs(msgspec.Struct):
     counts: str | list[int]
 
 
+_NO_OUTLINE = (b"[]", b"[[]]", b"{}", b"null", b'""')
 _SEGMENTATION = msgspec.json.Decoder(list[list[float]] | _Runs)
 
 
@@ -101,6 +102,9 @@ def _read_images(
     author = content.info.contributor if content.info and isinstance(content.info.contributor, str) else None
     taken: dict[str, int] = {}
     folders = _image_folders(path, root)
+    lost: dict[Id, list[str | None]] = defaultdict(list)
+    for one in content.lost:
+        lost[one.image_id].append(names.get(one.category_id) if one.category_id is not None else None)
     for image in content.images:
         annotations = drawn.get(image.id, ())
         tags = [tag for tag in image.tags if tag.category_id in names]
@@ -112,7 +116,7 @@ def _read_images(
             declared_size=declared_size(image.width, image.height),
             objects=objects,
             tags=tuple(ForeignTag(names[tag.category_id], attribute_texts(tag.attributes)) for tag in tags),
-            lost=(None,) * (len(annotations) + len(image.tags) - len(objects) - len(tags)),
+            lost=(None,) * (len(annotations) + len(image.tags) - len(objects) - len(tags)) + tuple(lost[image.id]),
             searched=_searched_on(image, objects, tags, names),
             unsure=tuple(names[number] for number in image.not_exhaustive_category_ids if number in names),
             family=image.family,
@@ -148,11 +152,13 @@ def _image_folders(path: Path, root: Path) -> list[Path]:
 
 
 def _object(annotation: CocoAnnotation, names: Mapping[Id, str], taken: dict[str, int]) -> ForeignObject:
+    segmentation = parse_segmentation(annotation.segmentation)
     return ForeignObject(
         annotation_id=_own_id(annotation, taken),
         name=names[annotation.category_id],
         bbox_xywh=_bbox(annotation),
-        segmentation=parse_segmentation(annotation.segmentation),
+        segmentation=segmentation,
+        is_outline_broken=not segmentation and bytes(annotation.segmentation) not in _NO_OUTLINE,
         iscrowd=bool(annotation.iscrowd),
         attributes=attribute_texts(annotation.attributes or {}),
         track_id=annotation.track_id,

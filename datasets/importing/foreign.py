@@ -42,7 +42,10 @@ class ImportSettings(Settings):
 
 
 class ForeignObject(Struct, frozen=True):
-    """One object: a box, a segmentation, or both. `name` is its class's there."""
+    """One object: a box, a segmentation, or both. `name` is its class's there.
+
+    `is_outline_broken`: its file has a segmentation, and nothing of it can be read.
+    """
 
     annotation_id: str
     name: str
@@ -52,6 +55,7 @@ class ForeignObject(Struct, frozen=True):
     attributes: Mapping[str, str] = {}
     track_id: int | None = None
     score: float | None = None
+    is_outline_broken: bool = False
 
 
 class ForeignTag(Struct, frozen=True):

@@ -16,7 +16,7 @@ from datasets.importing.folders import class_folders, read_folder_sources
 from datasets.importing.foreign import ForeignSource, Format, ImportSettings
 from datasets.importing.masks import mask_folders, read_mask_sources
 from datasets.importing.mot import mot_files, read_mot_source
-from datasets.importing.places import read_content
+from datasets.importing.places import read_content, without_nan
 from datasets.importing.via import read_via_source
 from datasets.importing.voc import read_voc_sources, voc_folders
 from datasets.importing.yolo import find_yolo_files, read_yolo_sources
@@ -142,19 +142,26 @@ class _ViaEntry(msgspec.Struct):
 def _json_kind(path: Path) -> Format | None:
     """What a JSON file looks like, told without reading all of it into memory. Raises BadDataset when it is broken."""
     content = read_content(path)
-    with suppress(msgspec.ValidationError):
-        try:
-            msgspec.json.decode(content, type=_CocoKeys)
-            return "coco"
-        except msgspec.ValidationError:
-            entries = msgspec.json.decode(content, type=dict[str, msgspec.Raw])
-            if "_via_img_metadata" in entries:
-                return "via"
-            for entry in entries.values():
-                msgspec.json.decode(entry, type=_ViaEntry)
-                return "via"
-        except msgspec.DecodeError:
+    try:
+        return _kind_of(content)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        kind = _kind_of(without_nan(content, path))
+        if kind is None:
             read_json(path)  # tells what is wrong, and where
+        return kind
+
+
+def _kind_of(content: bytes) -> Format | None:
+    with suppress(msgspec.ValidationError):
+        msgspec.json.decode(content, type=_CocoKeys)
+        return "coco"
+    with suppress(msgspec.ValidationError):
+        entries = msgspec.json.decode(content, type=dict[str, msgspec.Raw])
+        if "_via_img_metadata" in entries:
+            return "via"
+        for entry in entries.values():
+            msgspec.json.decode(entry, type=_ViaEntry)
+            return "via"
     return None
 
 

@@ -1,11 +1,15 @@
 """Files of a foreign dataset: never outside its folder, and told by name when they are not as they should be."""
 
+import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from xml.etree.ElementTree import Element, ParseError
 
+import msgspec
+
 from datasets.errors import BadDataset
+from datasets.files import read_json
 
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]")
 IMAGE_SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"))
@@ -19,6 +23,15 @@ def read_content(path: Path) -> bytes:
         raise BadDataset(f"{path} is not there; check the path") from None
     except OSError as error:
         raise BadDataset(f"{path} cannot be read: {error.strerror}; check the path and its permissions") from None
+
+
+def without_nan(content: bytes, path: Path) -> bytes:
+    """A file's JSON with null for the NaN and Infinity that Python writes. Raises BadDataset when it is none."""
+    try:
+        return msgspec.json.encode(json.loads(content))
+    except (ValueError, OverflowError, RecursionError) as error:
+        read_json(path)  # tells what is wrong, and where
+        raise BadDataset(f"{path} is not valid JSON: {error}; mend the file or fetch it again") from None
 
 
 def read_text(path: Path) -> str:

@@ -20,6 +20,7 @@ from pipelines.training.options import Asked
 from pipelines.training.running import train_once
 from training.bundle import MODEL_FILE, Bundle, BundleSpec, class_names, file_sha256
 from training.charts import draw_grid, draw_history
+from training.detector_data import readable_images
 from training.evaluate import predict_subject
 from training.evaluation.folder import write_evaluation
 from training.evaluation.plots import draw_pictures
@@ -140,7 +141,11 @@ def _starting_weights(begin: Begin, run: RunFolder, notes: list[str]) -> Path | 
 
 def _test(training: _Training, run: RunFolder, job: DetectorJob, progress: Progress, notes: list[str]) -> None:
     data, live = training.data, training.data.dataset.live
-    truth = live.only(image.sha256 for image in live.images if image.split == "test")
+    readable, unreadable = readable_images([image for image in live.images if image.split == "test"], data.store)
+    truth = live.only(image.sha256 for image in readable)
+    for note in unreadable:
+        notes.append(f"of those to test on, {note}")
+        progress.say(f"    {notes[-1]}")
     history = read_json(run.best / HISTORY_FILE)
     report: dict[str, Any] = {
         "task": "detector",

@@ -123,6 +123,8 @@ def test_a_box_is_made_from_the_outline_when_there_is_none(write: Any, load: Any
         {"bbox": [1, 2, 0, 5]},
         {"bbox": [100, 100, 5, 5]},
         {"bbox": [1, 2, 1e308, -1e308]},
+        {"bbox": [1, 2, float("nan"), 4]},
+        {"bbox": [1, 2, float("inf"), 4]},
         {"bbox": {"x": 1}},
         {"bbox": [1, 2, 3, 4], "image_id": 99},
         {"bbox": [1, 2, 3, 4], "category_id": 99},
@@ -140,14 +142,20 @@ def test_a_bad_annotation_costs_only_itself_and_is_told(bad: dict[str, Any], wri
     assert len(imported.notes) >= 1
 
 
-def test_a_broken_outline_leaves_the_box(write: Any, load: Any) -> None:
-    bad = {"bbox": [5, 5, 5, 5], "segmentation": [["x"]]}
-    (dataset,) = load(write({"annotations.json": small(bad), "a.jpg": 1})).datasets
+@pytest.mark.parametrize("outline", [[["x"]], [[1, 2, 3, 4]], {"size": [48, 64], "counts": [0, 99999999999]}])
+def test_a_broken_outline_leaves_the_box_and_is_told(outline: object, write: Any, load: Any) -> None:
+    bad = {"bbox": [5, 5, 5, 5], "segmentation": outline}
+    imported = load(write({"annotations.json": small(bad), "a.jpg": 1}))
+    (dataset,) = imported.datasets
     assert (dataset.annotations[0].bbox_xywh, dataset.annotations[0].segmentation) == ((5, 5, 5, 5), ())
+    assert imported.notes == (
+        "1 objects keep only their box: their outline is broken or of another size than the image",
+    )
 
 
-def test_the_class_of_a_lost_object_is_not_absent_but_unknown(write: Any, load: Any) -> None:
-    (dataset,) = load(write({"annotations.json": small({"bbox": [1, 2, 0, 0]}), "a.jpg": 1})).datasets
+@pytest.mark.parametrize("bbox", [[1, 2, 0, 0], [1, 2, "wide", 5], [float("nan")] * 4])
+def test_the_class_of_a_lost_object_is_not_absent_but_unknown(bbox: object, write: Any, load: Any) -> None:
+    (dataset,) = load(write({"annotations.json": small({"bbox": bbox}), "a.jpg": 1})).datasets
     assert dataset.images[0].neg_category_ids == (DOOR,)
     assert dataset.known_category_ids(dataset.images[0].sha256) == {DOOR}
 

@@ -1,6 +1,7 @@
 import hashlib
 import json
 from pathlib import Path
+from shutil import copytree
 
 import pytest
 import yaml
@@ -67,6 +68,28 @@ def test_its_report_can_be_made_again_from_the_files_beside_it(trained: Result) 
 
 def test_the_same_command_again_shows_what_is_there(place: Path, trained: Result) -> None:
     assert train(place, "epochs=1", "--json").stdout == trained.stdout
+
+
+def test_a_test_picture_that_broke_while_it_trained_is_left_out_and_told(
+    place: Path, trained: Result, tmp_path: Path
+) -> None:
+    copied = copytree(place, tmp_path / "place")
+    run = copied / run_of(trained).relative_to(place)
+    (run / "manifest.json").unlink()
+    store = copied / "home" / "datasets" / "store"
+    version = read_json(run / "test_report.json")["data"]
+    images = read_json(copied / "home" / "datasets" / "versions" / version / "annotations.json")["images"]
+    gone, broken = [store / image["file_name"] for image in images if image["split"] == "test"][:2]
+    gone.unlink()
+    broken.unlink()
+    broken.write_bytes(b"no picture")
+
+    again = train(copied, "epochs=1", "--json", "--data", version)
+
+    assert again.exit_code == 0, again.output
+    (told,) = (note for note in json.loads(again.stdout)["notes"] if note.startswith("of those to test on"))
+    assert "2 of" in told
+    assert gone.name in told
 
 
 def test_an_unknown_setting_is_refused_before_anything_is_read(place: Path) -> None:
