@@ -24,11 +24,15 @@ _DASHES = ("-", "--", ":")
 
 @dataclass(frozen=True)
 class Drawn:
-    """A box on a tile: xyxy pixels of the tile's picture, a colour (#rrggbb), and words, beneath it if TRUTH."""
+    """A box on a tile: xyxy pixels of the tile's picture, a colour (#rrggbb), and words, beneath it if TRUTH.
+
+    `outline` is drawn in its place, where there is one: polygons, each x1, y1, x2, y2, …
+    """
 
     bbox_xyxy: BboxXyxy
     colour: str
     text: str = ""
+    outline: tuple[tuple[float, ...], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -97,11 +101,13 @@ def draw_curves(
     return to_png(figure)
 
 
-def draw_precision_recall(curves: Mapping[str, tuple[Sequence[float], Sequence[float]]]) -> bytes:
+def draw_precision_recall(
+    curves: Mapping[str, tuple[Sequence[float], Sequence[float]]], *, title: str = "Precision against recall"
+) -> bytes:
     """Precision against recall by class, each (recalls, precisions) in [0, 1]."""
     return draw_curves(
         curves,
-        title="Precision against recall",
+        title=title,
         x_label="recall",
         y_label="precision",
         x_range=(-0.02, 1.02),
@@ -165,7 +171,10 @@ def _draw_tile(tile: Tile) -> Image.Image:
 
 def _draw_box(draw: ImageDraw.ImageDraw, box: Drawn, scale: float) -> None:
     left, top, right, bottom = (value * scale for value in box.bbox_xyxy)
-    draw.rectangle((left, top, max(left, right), max(top, bottom)), outline=box.colour, width=2)
+    for polygon in box.outline:
+        draw.polygon([value * scale for value in polygon], outline=box.colour, width=2)
+    if not box.outline:
+        draw.rectangle((left, top, max(left, right), max(top, bottom)), outline=box.colour, width=2)
     if box.text:
         overhang = max(0.0, left + 2 + draw.textlength(box.text, font=_font()) - _TILE)
         above, beneath = max(0.0, top - 13), min(bottom + 1, _TILE - 14.0)

@@ -82,11 +82,11 @@ def predict_subject(
         on_image()
 
     if isinstance(predictor, Classifier):
-        named = read_and_predict(truth.images, store, predictor.predict_stream, look)
+        named = dict(read_and_predict(truth.images, store, predictor.predict_stream, look))
         results = classification.to_results(truth, named)
     else:
         predict = partial(predictor.predict_stream, threshold=EVALUATION_THRESHOLD)
-        results = matching.to_results(truth, read_and_predict(truth.images, store, predict, look))
+        results = matching.stream_results(truth, read_and_predict(truth.images, store, predict, look))
     return Subject(
         model=bundle.name,
         bundle=bundle.digest,
@@ -118,25 +118,29 @@ def read_and_predict(
     store: Path,
     predict_stream: PredictStream[Prediction],
     look: Callable[[str, Pixels], None] = lambda *_: None,
-) -> dict[str, list[Prediction]]:
-    """Predictions by SHA-256, a few pictures in memory at a time; `look` sees each. Raises UndecodableImage."""
-    contents = ((image.sha256, (store / image.file_name).read_bytes()) for image in images)
-    return dict(predict_stream(_seen_pixels(decode_ahead(contents), look)))
+) -> Iterator[tuple[str, list[Prediction]]]:
+    """(SHA-256, predictions) in order, few pictures in memory at a time; `look` sees each. Raises UndecodableImage."""
+    return predict_stream(_seen_pixels(decode_ahead(_contents(images, store)), look))
+
+
+def _contents(images: Iterable[Image], store: Path) -> Iterator[tuple[str, bytes]]:
+    for image in images:
+        try:
+            yield image.sha256, (store / image.file_name).read_bytes()
+        except OSError as error:
+            raise UndecodableImage(
+                f"{store / image.file_name} cannot be read: {error.strerror}; import it again, or take it out"
+            ) from None
 
 
 def _seen_pixels(
     pictures: Iterable[tuple[str, Pixels | UndecodableImage]], look: Callable[[str, Pixels], None]
 ) -> Iterator[tuple[str, Pixels]]:
     for sha256, decoded in pictures:
-        pixels = _require_pixels(decoded)
-        look(sha256, pixels)
-        yield sha256, pixels
-
-
-def _require_pixels(decoded: Pixels | UndecodableImage) -> Pixels:
-    if isinstance(decoded, UndecodableImage):
-        raise decoded
-    return decoded
+        if isinstance(decoded, UndecodableImage):
+            raise UndecodableImage(f"image {sha256}: {decoded}")
+        look(sha256, decoded)
+        yield sha256, decoded
 
 
 def score_detector(truth: Dataset, predictions: Mapping[str, Sequence[Detection]]) -> DetectorScores:

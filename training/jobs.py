@@ -21,7 +21,7 @@ from pydantic import Field, TypeAdapter
 from datasets.files import is_complete
 from datasets.taxonomy import Settings, Taxonomy
 from training.errors import TrainingFailed
-from training.settings import AUTO_BATCH, ClassifierSettings, DetectorSettings
+from training.settings import AUTO_BATCH, ClassifierSettings, DetectorSettings, SegmenterSettings
 
 WEIGHTS_FILE = "weights.safetensors"
 HISTORY_FILE = "history.json"
@@ -34,7 +34,7 @@ OnNote = Callable[[str], None]
 
 
 class _Job(Settings):
-    """One training. `out` is made whole: weights, ONNX graph, history, this job; the manifest comes last."""
+    """One training. `out` is made whole: weights, ONNX graph (no segmenter's), history, this job; last the manifest."""
 
     dataset: Path = Field(description="annotations.json of a dataset version; its train split is learnt from")
     taxonomy: Taxonomy
@@ -60,13 +60,17 @@ class ClassifierJob(_Job):
     settings: ClassifierSettings = ClassifierSettings()
 
 
-Job = Annotated[DetectorJob | ClassifierJob, Field(discriminator="kind")]
-JOB = TypeAdapter[DetectorJob | ClassifierJob](Job)
+class SegmenterJob(_Job):
+    smallest_batch: ClassVar[int] = 1
+    kind: Literal["segmenter"] = "segmenter"
+    settings: SegmenterSettings = SegmenterSettings()
 
 
-def run_training(
-    job: DetectorJob | ClassifierJob, *, log: Path, on_epoch: OnEpoch, on_note: OnNote | None = None
-) -> None:
+AnyJob = DetectorJob | ClassifierJob | SegmenterJob
+JOB = TypeAdapter[AnyJob](Annotated[AnyJob, Field(discriminator="kind")])
+
+
+def run_training(job: AnyJob, *, log: Path, on_epoch: OnEpoch, on_note: OnNote | None = None) -> None:
     """Train in a fresh process until `job.out` is complete; nothing happens when it already is.
 
     Out of memory, it is done again with half the batch, from the last epoch where there are checkpoints, and a note
@@ -92,13 +96,13 @@ def run_training(
         shutil.rmtree(job.checkpoints, ignore_errors=True)
 
 
-def images_at_once(job: DetectorJob | ClassifierJob) -> int:
+def images_at_once(job: AnyJob) -> int:
     """The batch, halved as often as memory ran out."""
     batch = AUTO_BATCH if job.settings.batch == "auto" else job.settings.batch
     return max(batch >> job.halvings, min(batch, job.smallest_batch))
 
 
-def _run_worker(job: DetectorJob | ClassifierJob, log: Path, on_epoch: OnEpoch, on_note: OnNote) -> tuple[int, str]:
+def _run_worker(job: AnyJob, log: Path, on_epoch: OnEpoch, on_note: OnNote) -> tuple[int, str]:
     """The exit code of a process that did the job, and the error that it told of, if any."""
     why, devices = "", job.settings.devices
     log.parent.mkdir(parents=True, exist_ok=True)

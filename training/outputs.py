@@ -10,18 +10,17 @@ from safetensors.torch import load_file, save_file
 
 from datasets.files import MANIFEST, new_folder, write_json
 from training.bundle import MODEL_FILE, file_sha256
-from training.jobs import HISTORY_FILE, JOB_FILE, WEIGHTS_FILE, ClassifierJob, DetectorJob
+from training.jobs import HISTORY_FILE, JOB_FILE, WEIGHTS_FILE, AnyJob
 
 History = list[dict[str, float]]
 
 
-def write_outputs(
-    job: DetectorJob | ClassifierJob, model: torch.nn.Module, graph: torch.nn.Module, history: History
-) -> None:
-    """Fill `job.out` in one step: `model`'s weights, `graph` as ONNX; the manifest holds each file's SHA-256."""
+def write_outputs(job: AnyJob, model: torch.nn.Module, graph: torch.nn.Module | None, history: History) -> None:
+    """Fill `job.out` in one step: `model`'s weights, `graph`, if any, as ONNX; the manifest holds each's SHA-256."""
     with new_folder(job.out) as folder:
         write_weights(model, folder / WEIGHTS_FILE)
-        write_onnx(graph, folder / MODEL_FILE, image_size=job.settings.image_size)
+        if graph is not None:
+            write_onnx(graph, folder / MODEL_FILE, image_size=job.settings.image_size)
         write_json(folder / HISTORY_FILE, history)
         write_json(folder / JOB_FILE, job.model_dump(mode="json"))
         files = {path.name: file_sha256(path) for path in sorted(folder.iterdir())}

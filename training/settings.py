@@ -130,6 +130,9 @@ class SegmenterSettings(Settings):
     ema_decay: float | None = Field(None, gt=0, lt=1, description="average the weights over steps, with this decay")
     flip: float = Field(0.5, ge=0, le=1, description="how often an image is mirrored left to right")
     proposals: int = Field(1000, gt=0, description="regions of an image that are looked at more closely")
+    devices: tuple[Annotated[int, Field(ge=0)], ...] = Field(
+        (), description="GPUs to train on, by number; several share each batch; the first when none is given"
+    )
     unknown_is_absent: bool = Field(
         False, description="take classes that an image was not searched for as absent from it, which teaches wrongly"
     )

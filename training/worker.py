@@ -9,7 +9,7 @@ from typing import Any
 
 from datasets.errors import CarloopError
 from datasets.processes import end_with_stdin
-from training.jobs import JOB, ClassifierJob, DetectorJob
+from training.jobs import JOB, AnyJob, ClassifierJob, DetectorJob
 from training.processes import joined, process_rank, require_devices
 
 Write = Callable[[dict[str, Any]], None]
@@ -30,7 +30,7 @@ def main(job_path: Path) -> None:
         raise
 
 
-def _train(job: DetectorJob | ClassifierJob, write: Write) -> None:
+def _train(job: AnyJob, write: Write) -> None:
     def report(epoch: int, epochs: int, losses: dict[str, float]) -> None:
         write({"epoch": epoch, "epochs": epochs, "losses": losses})
 
@@ -41,10 +41,14 @@ def _train(job: DetectorJob | ClassifierJob, write: Write) -> None:
         from training.detector import train_detector
 
         train_detector(job, on_epoch=report, on_note=note)
-    else:
+    elif isinstance(job, ClassifierJob):
         from training.classifier import train_classifier
 
         train_classifier(job, on_epoch=report, on_note=note)
+    else:
+        from training.segmenter import train_segmenter
+
+        train_segmenter(job, on_epoch=report, on_note=note)
 
 
 def _take_stdout() -> Write:

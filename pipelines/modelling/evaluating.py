@@ -101,7 +101,11 @@ def _show(report: dict[str, Any], folder: Path, *, as_json: bool) -> None:
     )
     metrics = [(name, interval(found)) for name, found in report["overall"].items()]
     out.print(table("Overall, with what holds 95 of 100 resamples", ("metric", "value"), metrics))
-    out.print(_class_table("By class", report["by_class"]))
+    names = list(dict.fromkeys(name for found in report["by_class"].values() for name in found if name != "objects"))
+    by_masks = [name for name in names if name.startswith("mask_")]
+    out.print(_class_table("By class", report["by_class"], [name for name in names if name not in by_masks]))
+    if by_masks:
+        out.print(_class_table("By class, by masks", report["by_class"], by_masks))
     slices = [(one["by"], one["name"], one["images"], _first_metric(one)) for one in report["slices"]]
     out.print(table("By slice", ("by", "slice", "images", "mAP50 or macro F1"), slices, texts=2))
     if "errors" in report:
@@ -110,8 +114,7 @@ def _show(report: dict[str, Any], folder: Path, *, as_json: bool) -> None:
     out.print(f"Report: {folder / REPORT}", soft_wrap=True)
 
 
-def _class_table(title: str, by_class: dict[str, Any]) -> Any:
-    names = list(dict.fromkeys(name for found in by_class.values() for name in found if name != "objects"))
+def _class_table(title: str, by_class: dict[str, Any], names: list[str]) -> Any:
     rows = [
         (name, found["objects"], *(interval(found[metric]) for metric in names)) for name, found in by_class.items()
     ]

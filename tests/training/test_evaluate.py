@@ -1,6 +1,7 @@
 from collections.abc import Mapping, Sequence
 from contextlib import redirect_stdout
 from io import StringIO
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,7 +10,15 @@ from pycocotools.cocoeval import COCOeval
 
 from datasets.coco import Annotation, Dataset, Image, Tag, make_dataset, with_negatives
 from datasets.taxonomy import DEFAULT_TAXONOMY
-from training.evaluate import ClassifierScores, DetectorScores, score_classifier, score_detector, to_coco_pair
+from training.errors import UndecodableImage
+from training.evaluate import (
+    ClassifierScores,
+    DetectorScores,
+    read_and_predict,
+    score_classifier,
+    score_detector,
+    to_coco_pair,
+)
 from training.predictors import ClassScore, Detection
 
 IMAGE = Image("a" * 64, "a.jpg", 100, 100, family="a")
@@ -106,3 +115,14 @@ def test_macro_f1_weighs_classes_alike() -> None:
 
 def test_untagged_truth_has_no_score() -> None:
     assert score_classifier(truth_of(), {}) == ClassifierScores(None, None)
+
+
+def test_a_picture_that_cannot_be_read_is_told_by_name(tmp_path: Path) -> None:
+    def predict() -> None:
+        list(read_and_predict([IMAGE], tmp_path, lambda pictures: ((sha256, []) for sha256, _ in pictures)))
+
+    with pytest.raises(UndecodableImage, match=r"a\.jpg cannot be read: No such file"):
+        predict()
+    (tmp_path / "a.jpg").write_bytes(b"no picture")
+    with pytest.raises(UndecodableImage, match=r"image a{64}: 10 bytes are no picture"):
+        predict()

@@ -5,12 +5,19 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import cv2
 import numpy as np
 import openvino
 import pytest
 
+from datasets.coco import Annotation, Image, make_dataset
+from datasets.crops import mask_of_crop
+from datasets.rle import encode_mask
+from datasets.taxonomy import Category, Taxonomy
 from training.bundle import Bundle, BundleSpec, read_bundle, write_bundle
 from training.errors import BadBundle, NoSuchPrecision, TamperedBundle
+from training.evaluate import predict_subject
+from training.evaluation.scores import DetectorScores, scores_of
 from training.predictors import Detection, Detector, Pixels, load_predictor
 
 CLASSES = tuple(f"class {number}" for number in range(80))
@@ -120,6 +127,30 @@ def test_masks_lie_inside_their_boxes(segmenter: Detector, pictures: list[Pixels
         left, top, right, bottom = found.bbox_xyxy
         assert left <= columns.min() <= columns.max() < right
         assert top <= rows.min() <= rows.max() < bottom
+
+
+def test_a_segmentation_graph_is_evaluated_by_masks_too(
+    segmenter: Detector, pictures: list[Pixels], tmp_path: Path
+) -> None:
+    cv2.imwrite(str(tmp_path / "a.png"), pictures[0][..., ::-1])
+    taxonomy = Taxonomy(categories=tuple(Category(name=name) for name in CLASSES))
+    height, width = pictures[0].shape[:2]
+    image = Image("a" * 64, "a.png", width, height, family="a", neg_category_ids=tuple(taxonomy.ids()))
+    objects = [_as_truth(one, image, taxonomy) for one in segmenter.predict(pictures[0])]
+
+    subject = predict_subject(segmenter.bundle, make_dataset(taxonomy, [image], objects), tmp_path, test_set="t" * 64)
+
+    scores = scores_of(subject.evaluation())
+    assert isinstance(scores, DetectorScores)
+    assert (scores.map50_95, scores.mask_map50_95) == pytest.approx((1, 1))
+
+
+def _as_truth(found: Detection, image: Image, taxonomy: Taxonomy) -> Annotation:
+    assert found.mask is not None
+    left, top, right, bottom = found.bbox_xyxy
+    outline = encode_mask(mask_of_crop(found.mask, image.width, image.height))
+    category_id = taxonomy.category_id(found.class_name)
+    return Annotation(image.sha256, category_id, (left, top, right - left, bottom - top), segmentation=outline)
 
 
 @pytest.mark.parametrize("kind", ["detector", "segmenter"])

@@ -1,5 +1,7 @@
 """A tiny Mask R-CNN on outlined squares."""
 
+import os
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,17 +10,29 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
-from torch import nn
+from torch import distributed, nn
+from torchvision.models.detection import MaskRCNN
+from torchvision.models.detection.anchor_utils import AnchorGenerator
+from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
+from torchvision.models.detection.mask_rcnn import MaskRCNNHeads, MaskRCNNPredictor
+from torchvision.ops import MultiScaleRoIAlign
 
-from datasets.coco import Annotation, Dataset, Image, make_dataset, with_negatives
+from datasets.coco import Annotation, Dataset, Image, make_dataset, read_coco, with_negatives, write_coco
+from datasets.crops import Crop
 from datasets.errors import BadInput
-from datasets.files import read_json
+from datasets.files import read_json, write_json
 from datasets.taxonomy import Category, Taxonomy
-from training.errors import NothingToTrain
-from training.segmenter import read_segmenter, train_segmenter
+from training.devices import seed_epoch
+from training.errors import BadBundle, NothingToTrain
+from training.evaluation.scores import DetectorScores, scores_of
+from training.jobs import SegmenterJob
+from training.predicting.opening import open_checkpoint
+from training.predictors import Detection
+from training.segmenter import predict_with_segmenter, train_segmenter
 from training.segmenting.fitting import SegmenterFitting, shown_weights
+from training.segmenting.network import make_segmenter
 from training.segmenting.outlined import Outlined, read_outlined, require_outlines
-from training.segmenting.scoring import Found, find_objects, score_masks
+from training.segmenting.scoring import find_objects, to_input
 from training.settings import SegmenterSettings
 
 TAXONOMY = Taxonomy(categories=(Category(name="dent"), Category(name="clean", kind="tag")))
@@ -26,6 +40,33 @@ SETTINGS = SegmenterSettings(
     backbone="resnet18", image_size=64, epochs=2, batch=2, proposals=16, ema_decay=0.9, checkpoint_seconds=0, threads=1
 )
 SQUARE = (10.0, 10.0, 40.0, 10.0, 40.0, 30.0, 10.0, 30.0)
+
+
+def make_tiny(_: object = None, *, classes: int) -> nn.Module:
+    """A Mask R-CNN like ours but for its size, which makes steps and checkpoints quick."""
+    backbone = nn.Sequential(nn.Conv2d(3, 16, 5, stride=4, padding=2), nn.GroupNorm(4, 16), nn.ReLU())
+    backbone.out_channels = 16  # type: ignore[assignment]  # as torchvision asks for it
+    return MaskRCNN(  # type: ignore[no-any-return]
+        backbone,
+        min_size=64,
+        max_size=64,
+        rpn_anchor_generator=AnchorGenerator(((16, 32),), ((1.0,),)),
+        rpn_post_nms_top_n_train=16,
+        rpn_post_nms_top_n_test=16,
+        box_roi_pool=MultiScaleRoIAlign(["0"], 3, 2),
+        box_head=TwoMLPHead(16 * 3 * 3, 32),
+        box_predictor=FastRCNNPredictor(32, classes + 1),
+        mask_roi_pool=MultiScaleRoIAlign(["0"], 7, 2),
+        mask_head=MaskRCNNHeads(16, (16,), 1),
+        mask_predictor=MaskRCNNPredictor(16, 16, classes + 1),
+    )
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _tiny_networks() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("training.segmenter.make_segmenter", make_tiny)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -52,34 +93,101 @@ def pictures(store: Path) -> list[Outlined]:
     return read_outlined(dataset, dataset.images, store, size=64)[0]
 
 
-def train(pictures: list[Outlined], out: Path, checkpoints: Path | None, *, stop_after: int = 9) -> None:
+@pytest.fixture(scope="module")
+def job(store: Path) -> SegmenterJob:
+    """A training on one picture, whose best epoch another chooses."""
+    write_coco(make(), store / "annotations.json")
+    return SegmenterJob(
+        dataset=store / "annotations.json",
+        taxonomy=TAXONOMY,
+        store=store,
+        out=store / "out",
+        settings=SETTINGS.model_copy(update={"val_fraction": 0.5}),
+    )
+
+
+def train(job: SegmenterJob, *, stop_after: int = 9) -> list[dict[str, float]]:
     def stop(epoch: int, *_: object) -> None:
         if epoch > stop_after:
             raise KeyboardInterrupt
 
     threads = torch.get_num_threads()
     try:
-        train_segmenter(
-            pictures, pictures[:1], SETTINGS,
-            class_names=["dent"], seed=0, out=out, checkpoints=checkpoints, on_epoch=stop,
-        )  # fmt: skip
+        train_segmenter(job, on_epoch=stop)
     finally:
         torch.set_num_threads(threads)
+    return read_json(job.out / "history.json")  # type: ignore[no-any-return]
 
 
-def test_a_stopped_training_goes_on_to_the_same_weights(pictures: list[Outlined], tmp_path: Path) -> None:
-    train(pictures, tmp_path / "whole", None)
+@pytest.fixture(scope="module")
+def trained(job: SegmenterJob) -> SegmenterJob:
+    train(job)
+    return job
+
+
+def test_a_stopped_training_goes_on_to_the_same_weights(trained: SegmenterJob, tmp_path: Path) -> None:
+    resumed = trained.model_copy(update={"out": tmp_path / "resumed", "checkpoints": tmp_path / "checkpoints"})
     with pytest.raises(KeyboardInterrupt):
-        train(pictures, tmp_path / "resumed", tmp_path / "checkpoints", stop_after=1)
-    train(pictures, tmp_path / "resumed", tmp_path / "checkpoints")
+        train(resumed, stop_after=1)
 
-    whole, resumed = (read_json(tmp_path / name / "history.json") for name in ("whole", "resumed"))
-    assert whole == resumed
-    assert {"loss", "mask_loss", "val_map50", "val_map50_95"} <= set(whole[0])
-    one, other = (load_file(tmp_path / name / "weights.safetensors") for name in ("whole", "resumed"))
+    history = train(resumed)
+
+    assert history == read_json(trained.out / "history.json")
+    assert {"loss", "mask_loss", "val_mask_map50", "val_mask_map50_95"} <= set(history[0])
+    one, other = (load_file(each.out / "weights.safetensors") for each in (trained, resumed))
     assert all(torch.equal(one[name], other[name]) for name in one)
-    model = read_segmenter(tmp_path / "whole", SETTINGS, classes=1)
-    assert len(list(find_objects(model, pictures, batch=1))) == len(pictures)
+
+
+def test_what_it_finds_is_scored_by_masks_and_boxes(trained: SegmenterJob) -> None:
+    dataset = read_coco(trained.dataset, TAXONOMY)
+    seen: list[None] = []
+
+    subject, skipped = predict_with_segmenter(
+        trained, dataset, dataset.images, test_set="t" * 64, on_image=lambda: seen.append(None)
+    )
+
+    assert (len(seen), skipped) == (2, [])
+    assert (subject.task, subject.thresholds) == ("segmenter", {"dent": 0.5})
+    assert isinstance(scores_of(subject.evaluation()), DetectorScores)
+
+
+class Answers(nn.Module):
+    """In a Mask R-CNN's place: on each picture it finds the whole of it, and something without a pixel."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(()))
+
+    def forward(self, images: list[torch.Tensor]) -> list[dict[str, torch.Tensor]]:
+        return [self._answer(*image.shape[1:]) for image in images]
+
+    def _answer(self, height: int, width: int) -> dict[str, torch.Tensor]:
+        return {
+            "labels": torch.tensor([1, 1]),
+            "scores": torch.tensor([0.9, 0.8]),
+            "boxes": torch.tensor([[0, 0, width, height], [1, 1, 2, 2]], dtype=torch.float32),
+            "masks": torch.stack([torch.ones(1, height, width), torch.zeros(1, height, width)]),
+        }
+
+
+def test_what_is_found_lies_on_the_whole_image(store: Path) -> None:
+    dataset = make(1)
+    pictures, _ = read_outlined(dataset, dataset.images, store, size=128)
+
+    ((sha256, found),) = find_objects(Answers(), pictures, ["dent"], batch=4)
+
+    assert sha256 == dataset.images[0].sha256
+    assert [(one.class_name, one.bbox_xyxy) for one in found] == [("dent", (0, 0, 64, 48))]
+    assert found[0].mask is not None
+    assert found[0].mask.pixels.shape == (48, 64)
+
+
+def test_a_training_leaves_its_job_and_no_graph(trained: SegmenterJob) -> None:
+    names = {path.name for path in trained.out.iterdir()}
+
+    assert names == {"weights.safetensors", "history.json", "job.json", "manifest.json"}
+    with pytest.raises(BadBundle, match="holds no model"):
+        open_checkpoint(trained.out)
 
 
 class Small(nn.Module):
@@ -95,11 +203,16 @@ class Small(nn.Module):
         return {"loss_mask": self.weight * torch.stack([image.mean() for image in images]).mean()}
 
 
-def small_fitting(pictures: list[Outlined], *, most: int, notes: list[str], **changes: object) -> SegmenterFitting:
+def fitting(
+    model: nn.Module, pictures: list[Outlined], *, notes: list[str] | None = None, **changes: object
+) -> SegmenterFitting:
     settings = SETTINGS.model_copy(update={"flip": 0, "ema_decay": None, **changes})
-    return SegmenterFitting(
-        Small(most), pictures, [], settings, class_names=["dent"], seed=0, on_note=notes.append
-    )  # fmt: skip
+    told = [] if notes is None else notes
+    return SegmenterFitting(model, pictures, [], settings, truth=make(0), seed=0, on_note=told.append)
+
+
+def small_fitting(pictures: list[Outlined], *, most: int, notes: list[str], **changes: object) -> SegmenterFitting:
+    return fitting(Small(most), pictures, notes=notes, **changes)
 
 
 def test_out_of_memory_it_computes_on_fewer_pictures_at_once(pictures: list[Outlined]) -> None:
@@ -123,6 +236,55 @@ def test_accumulated_batches_are_one_step(pictures: list[Outlined]) -> None:
     one, other = (fit.model.weight.item() for fit in (whole, parted))  # type: ignore[operator]
     assert one == pytest.approx(other)
     assert one < 1
+
+
+def test_processes_that_share_each_batch_learn_as_one_does(pictures: list[Outlined], tmp_path: Path) -> None:
+    expected = learn(pictures)
+
+    processes = [_fork(rank, pictures, of=2, folder=tmp_path) for rank in range(2)]
+
+    assert [os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) for process in processes] == [0, 0]
+    ours, others = (read_json(tmp_path / f"{rank}.json") for rank in range(2))
+    assert ours == others
+    assert ours["small"] == pytest.approx(expected["small"], rel=1e-6)
+    assert all(np.isfinite(ours["one without objects"]))
+    assert ours["mask_rcnn"] == pytest.approx(expected["mask_rcnn"], rel=0.02), "regions are drawn by chance"
+
+
+def learn(pictures: list[Outlined]) -> dict[str, list[float]]:
+    """The losses by epoch of a small network, whose batches do not part evenly, and of Mask R-CNNs."""
+    seed_epoch(seed=0, epoch=0)
+    bare = replace(pictures[0], masks=(), labels=())
+    fits = {
+        "small": fitting(Small(4), [*pictures, *pictures], batch=3, flip=0.5),
+        "mask_rcnn": fitting(make_tiny(classes=1), pictures, learning_rate=1e-4),
+        "one without objects": fitting(make_tiny(classes=1), [pictures[0], bare], learning_rate=1e-4),
+    }
+    return {name: [row["loss"] for row in fit.run(lambda *_: None)] for name, fit in fits.items()}
+
+
+def _fork(rank: int, pictures: list[Outlined], *, of: int, folder: Path) -> int:
+    """A process that learns with others, and writes its losses to a file of its rank."""
+    if process := os.fork():
+        return process
+    try:
+        torch.set_num_threads(1)
+        store = distributed.FileStore(str(folder / "meeting"), of)
+        distributed.init_process_group("gloo", store=store, rank=rank, world_size=of)
+        write_json(folder / f"{rank}.json", learn(pictures))
+        os._exit(0)
+    finally:
+        os._exit(1)
+
+
+def test_a_network_tells_its_losses(pictures: list[Outlined]) -> None:
+    network = make_segmenter(SETTINGS, classes=1)
+
+    with torch.no_grad():
+        losses = network(to_input(pictures, torch.device("cpu")), [one.target() for one in pictures])
+
+    assert {"loss_mask", "loss_box_reg", "loss_classifier"} < set(losses)
+    assert all(torch.isfinite(value) for value in losses.values())
 
 
 def test_every_picture_is_shown_once_an_epoch_where_classes_weigh_the_same(pictures: list[Outlined]) -> None:
@@ -152,11 +314,16 @@ def test_targets_are_boxes_and_masks_on_the_scaled_picture(store: Path) -> None:
     assert int(target["masks"].sum()) == 60 * 40
 
 
-def test_perfect_masks_score_one_and_none_zero(pictures: list[Outlined]) -> None:
-    perfect = [[Found(label, 0.9, mask) for label, mask in zip(one.labels, one.masks, strict=True)] for one in pictures]
+def test_perfect_masks_score_one_and_none_zero(pictures: list[Outlined], monkeypatch: pytest.MonkeyPatch) -> None:
+    fit = SegmenterFitting(Small(2), pictures, pictures, SETTINGS, truth=make(), seed=0)
+    perfect = Detection("dent", (10, 10, 40, 30), 0.9, Crop(10, 10, np.ones((20, 30), np.bool_)))
 
-    assert score_masks(pictures, perfect, ["dent"]).map50_95 == pytest.approx(1)
-    assert score_masks(pictures, [[], []], ["dent"]).map50 == 0
+    for found, score in (([perfect], 1), ([], 0)):
+        answers = [(one.image.sha256, found) for one in pictures]
+        monkeypatch.setattr("training.segmenting.fitting.find_objects", lambda *_, answers=answers, **__: answers)
+        row, rank = fit._validate(fit.model)
+        assert row == {"val_mask_map50": pytest.approx(score), "val_mask_map50_95": pytest.approx(score)}
+        assert rank == (row["val_mask_map50_95"],)
 
 
 def test_partial_labels_are_refused_unless_asked_for() -> None:
@@ -185,13 +352,11 @@ def test_boxes_without_outlines_are_no_training() -> None:
         require_outlines(dataset, dataset.images, unknown_is_absent=False)
 
 
-def test_pictures_without_an_object_are_no_training(pictures: list[Outlined], tmp_path: Path) -> None:
-    bare = replace(pictures[0], masks=(), labels=())
+def test_pictures_that_cannot_be_decoded_are_no_training(job: SegmenterJob, tmp_path: Path) -> None:
+    nowhere = job.model_copy(update={"store": tmp_path, "out": tmp_path / "out"})
 
-    with pytest.raises(NothingToTrain, match="of 1 images that can be decoded none has an outlined object"):
-        train([bare], tmp_path / "out", None)
-    with pytest.raises(NothingToTrain, match="of 0 images"):
-        train([], tmp_path / "out", None)
+    with pytest.raises(NothingToTrain, match="of 0 images that can be decoded none has an outlined object"):
+        train(nowhere)
 
 
 def test_an_image_that_cannot_be_decoded_is_told(tmp_path: Path) -> None:

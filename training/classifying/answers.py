@@ -31,10 +31,13 @@ class Answers:
         return np.array([sample.target for sample in self.samples], np.int64)
 
     def worst(self, most: int) -> list[int]:
-        """The numbers of those that were wrong, the surest first."""
+        """The numbers of those that were wrong, the surest first, of a family the surest alone."""
         found, sure = self.probabilities.argmax(1), self.probabilities.max(1)
         wrong = np.flatnonzero(found != self.targets)
-        return [int(number) for number in wrong[np.argsort(-sure[wrong], kind="stable")][:most]]
+        worst: dict[str, int] = {}
+        for number in wrong[np.argsort(-sure[wrong], kind="stable")].tolist():
+            worst.setdefault(self.samples[number].family, number)
+        return list(worst.values())[:most]
 
 
 def read_answers(training: Path, samples: Sequence[Sample], class_names: Sequence[str], *, image_size: int) -> Answers:

@@ -15,6 +15,7 @@ from training.evaluation.counts import (
     served_counts,
     weigh,
 )
+from training.evaluation.masks import has_mask, to_mask_pair
 from training.evaluation.matching import (
     Area,
     Bools,
@@ -37,20 +38,22 @@ PRIMARY = "mAP50-95"
 class DetectorEvaluation:
     """`results` are COCO's, numbered like `truth`; `thresholds` are what is served above, by class name.
 
-    Of `areas`, matched for objects of that size alone, the first is all.
+    Of `areas`, matched for objects of that size alone, the first is all. `category_ids` are the classes that count, the
+    rectangle ones when none are given.
     """
 
     truth: Dataset
     results: Sequence[Coco]
     thresholds: Mapping[str, float]
     areas: Sequence[Area] = ("all",)
+    category_ids: Sequence[int] | None = None
 
     primary_name = PRIMARY
     class_metric = "AP50"
 
     @cached_property
     def ground_truth(self) -> Coco:
-        return to_ground_truth(self.truth)
+        return to_ground_truth(self.truth, self._ids)
 
     @cached_property
     def matches(self) -> Matches:
@@ -59,6 +62,14 @@ class DetectorEvaluation:
     @cached_property
     def by_area(self) -> Mapping[Area, Matches]:
         return match(self.ground_truth, self.results, self.areas)
+
+    @cached_property
+    def mask_matches(self) -> Matches | None:
+        """By masks rather than boxes; None where no result has one, or the truth has no outline."""
+        if not any(map(has_mask, self.results)):
+            return None
+        pair = to_mask_pair(self.truth, self.results, self._ids)
+        return match(*pair, by="segm")["all"] if pair else None
 
     @cached_property
     def families(self) -> Ints:
@@ -117,7 +128,11 @@ class DetectorEvaluation:
 
     @cached_property
     def _thresholds_by_id(self) -> dict[int, float]:
-        return {k: self.thresholds[self.truth.taxonomy.name(k)] for k in self.truth.taxonomy.ids("rectangle")}
+        return {k: self.thresholds[self.truth.taxonomy.name(k)] for k in self._ids}
+
+    @cached_property
+    def _ids(self) -> Sequence[int]:
+        return self.truth.taxonomy.ids("rectangle") if self.category_ids is None else self.category_ids
 
     @cached_property
     def _known(self) -> list[set[int]]:

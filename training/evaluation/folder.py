@@ -1,6 +1,6 @@
 """An evaluation's folder: predictions, the truth they are held against, and what is told of them.
 
-predictions.json        COCO's results; a classifier's lack the box
+predictions.json        COCO's results, with masks as run lengths; a classifier's lack the box
 test_set/<digest>/      the truth, as a dataset version
 visibility.json         light, glare and sharpness of each image, by SHA-256
 subject.json            model, bundle, thresholds, resamples and seed
@@ -20,10 +20,10 @@ from datasets.errors import BadDataset
 from datasets.files import MANIFEST, is_complete, new_folder, read_json, write_bytes, write_json
 from datasets.versions import read_version, write_version
 from training.assessability import Visibility
-from training.bundle import Task, file_sha256
+from training.bundle import file_sha256
 from training.evaluation.plots import draw_pictures
 from training.evaluation.report import Json, make_report
-from training.evaluation.subject import Subject
+from training.evaluation.subject import Subject, SubjectTask
 
 PREDICTIONS, SUBJECT, REPORT, VISIBILITY, TEST_SET = (
     "predictions.json",
@@ -41,7 +41,7 @@ class _Told(BaseModel):
 
     model: str
     bundle: str
-    task: Task
+    task: SubjectTask
     test_set: str
     truth: str
     thresholds: dict[str, float]

@@ -4,14 +4,17 @@ Matching is COCO's (https://cocodataset.org/#detection-eval): by class and image
 0.50 to 0.95, the best 100 detections of each. Images are numbered from 0 in the order of the dataset.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from datasets.coco import Dataset
+from datasets.coco import Dataset, Image
+from datasets.crops import mask_of_crop
+from datasets.rle import Mask, encode_mask
+from datasets.taxonomy import Taxonomy
 from training.predictors import Detection
 
 Floats = NDArray[np.float64]
@@ -19,6 +22,7 @@ Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 Area = Literal["all", "small", "medium", "large"]
 Coco = dict[str, Any]
+IouType = Literal["bbox", "segm"]
 
 IOUS = 10
 AREAS: Mapping[Area, tuple[float, float]] = {
@@ -64,14 +68,21 @@ def to_coco_pair(truth: Dataset, predictions: Mapping[str, Sequence[Detection]])
     return to_ground_truth(truth), to_results(truth, predictions)
 
 
-def to_ground_truth(truth: Dataset) -> Coco:
-    """COCO's ground truth of the rectangle classes; images and boxes are numbered from 1."""
+def shape_ids(taxonomy: Taxonomy) -> list[int]:
+    """The category ids of all classes but tags."""
+    tags = set(taxonomy.ids("tag"))
+    return [category_id for category_id in taxonomy.ids() if category_id not in tags]
+
+
+def to_ground_truth(truth: Dataset, category_ids: Collection[int] | None = None) -> Coco:
+    """COCO's ground truth of some classes, else the rectangle ones; images and boxes are numbered from 1."""
+    category_ids = truth.taxonomy.ids("rectangle") if category_ids is None else category_ids
     numbers = {image.sha256: number for number, image in enumerate(truth.images, start=1)}
-    known = {sha256: truth.known_category_ids(sha256) for sha256 in numbers}
+    known = {sha256: truth.known_category_ids(sha256).intersection(category_ids) for sha256 in numbers}
     annotations = [a for a in truth.annotations if a.category_id in known[a.sha256]]
     return {
         "images": [{"id": numbers[i.sha256], "width": i.width, "height": i.height} for i in truth.images],
-        "categories": [{"id": i, "name": truth.taxonomy.name(i)} for i in truth.taxonomy.ids("rectangle")],
+        "categories": [{"id": i, "name": truth.taxonomy.name(i)} for i in category_ids],
         "annotations": [
             {
                 "id": number,
@@ -86,33 +97,58 @@ def to_ground_truth(truth: Dataset) -> Coco:
     }
 
 
-def to_results(truth: Dataset, predictions: Mapping[str, Sequence[Detection]]) -> list[Coco]:
+def to_results(
+    truth: Dataset, predictions: Mapping[str, Sequence[Detection]], category_ids: Collection[int] | None = None
+) -> list[Coco]:
     """COCO's results, numbered likewise; what is unknown on an image is left out."""
+    each = ((image.sha256, predictions.get(image.sha256, ())) for image in truth.images)
+    return stream_results(truth, each, category_ids)
+
+
+def stream_results(
+    truth: Dataset,
+    predictions: Iterable[tuple[str, Sequence[Detection]]],
+    category_ids: Collection[int] | None = None,
+) -> list[Coco]:
+    """The same from (SHA-256, detections) in the order of the dataset, whose masks become texts as they come."""
+    wanted = truth.taxonomy.ids("rectangle") if category_ids is None else category_ids
+    numbers = {image.sha256: number for number, image in enumerate(truth.images, start=1)}
     return [
-        _result(detection, category_id, number)
-        for number, image in enumerate(truth.images, start=1)
-        for known in (truth.known_category_ids(image.sha256),)
-        for detection in predictions.get(image.sha256, ())
+        _result(detection, category_id, truth.images[numbers[sha256] - 1], numbers[sha256])
+        for sha256, detections in predictions
+        for known in (truth.known_category_ids(sha256).intersection(wanted),)
+        for detection in detections
         if (category_id := truth.taxonomy.category_id(detection.class_name)) in known
     ]
 
 
-def _result(detection: Detection, category_id: int, image_id: int) -> Coco:
+def _result(detection: Detection, category_id: int, image: Image, number: int) -> Coco:
     left, top, right, bottom = detection.bbox_xyxy
-    return {
-        "image_id": image_id,
+    result = {
+        "image_id": number,
         "category_id": category_id,
         "bbox": [left, top, right - left, bottom - top],
         "score": detection.score,
     }
+    if detection.mask is None:
+        return result
+    return {**result, "segmentation": mask_record(mask_of_crop(detection.mask, image.width, image.height))}
 
 
-def match(ground_truth: Coco, results: Sequence[Coco], areas: Sequence[Area] = ("all",)) -> dict[Area, Matches]:
-    """Match `to_coco_pair`'s results with its ground truth, with objects of other areas ignored."""
+def mask_record(mask: Mask) -> Coco:
+    """A mask as COCO's files hold it: run lengths as a short text."""
+    rle = encode_mask(mask)
+    return {"size": list(rle.size), "counts": rle.counts}
+
+
+def match(
+    ground_truth: Coco, results: Sequence[Coco], areas: Sequence[Area] = ("all",), *, by: IouType = "bbox"
+) -> dict[Area, Matches]:
+    """Match results with a ground truth, by boxes (`to_coco_pair`) or masks, with objects of other areas ignored."""
     category_ids = [category["id"] for category in ground_truth["categories"]]
     if not results:
         return {area: _unmatched(ground_truth, category_ids, area) for area in areas}
-    states, images = _evaluate(ground_truth, results, areas), len(ground_truth["images"])
+    states, images = _evaluate(ground_truth, results, areas, by), len(ground_truth["images"])
     by_place = {
         (category_id, area): states[(place * len(areas) + number) * images :][:images]
         for place, category_id in enumerate(category_ids)
@@ -121,14 +157,17 @@ def match(ground_truth: Coco, results: Sequence[Coco], areas: Sequence[Area] = (
     return {area: {k: _class_matches(by_place[k, area]) for k in category_ids} for area in areas}
 
 
-def _evaluate(ground_truth: Coco, results: Sequence[Coco], areas: Sequence[Area]) -> list[Any]:
-    """What the library found, by class, area and image in turn; it hands it on by pickling alone."""
+def _evaluate(ground_truth: Coco, results: Sequence[Coco], areas: Sequence[Area], by: IouType) -> list[Any]:
+    """What the library found, by class, area and image in turn; it hands it on by pickling alone.
+
+    It writes into the results that it is given, and takes a box's area for a mask's where there are both.
+    """
     from faster_coco_eval import COCO, COCOeval_faster
 
+    shape = "bbox" if by == "bbox" else "segmentation"
+    own = [{name: one[name] for name in ("image_id", "category_id", "score", shape)} for one in results]
     coco = COCO(ground_truth)
-    evaluation = COCOeval_faster(
-        coco, coco.loadRes(list(results)), "bbox", print_function=lambda *_: None, separate_eval=True
-    )
+    evaluation = COCOeval_faster(coco, coco.loadRes(own), by, print_function=lambda *_: None, separate_eval=True)
     evaluation.params.areaRng = [list(AREAS[area]) for area in areas]
     evaluation.params.areaRngLbl = list(areas)
     evaluation.evaluate()

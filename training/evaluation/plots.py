@@ -10,7 +10,7 @@ from training.charts import draw_confusion, draw_precision_recall, to_png
 
 
 def draw_pictures(report: Mapping[str, Any]) -> dict[str, bytes]:
-    """By file name; a classifier has no curve of precision against recall."""
+    """By file name; a classifier has no curve of precision against recall, and without masks there is none of them."""
     confusion = report["confusion"]
     counts = np.array([[int(cell["value"]) for cell in row] for row in confusion["counts"]])
     pictures = {
@@ -18,11 +18,18 @@ def draw_pictures(report: Mapping[str, Any]) -> dict[str, bytes]:
         "calibration.png": draw_calibration(report["calibration"]),
     }
     if "precision_at_recall" in report:
-        curves = dict(report["precision_at_recall"])
-        recalls = curves.pop("recall")
-        named = {_legend(report, name): (recalls, curve) for name, curve in curves.items()}
-        pictures["precision_recall.png"] = draw_precision_recall(named)
+        pictures["precision_recall.png"] = _precision_recall(report)
+    if "mask_precision_at_recall" in report:
+        pictures["mask_precision_recall.png"] = _precision_recall(report, "mask_")
     return pictures
+
+
+def _precision_recall(report: Mapping[str, Any], of: str = "") -> bytes:
+    """By boxes, or `of` masks."""
+    curves = dict(report[f"{of}precision_at_recall"])
+    recalls = curves.pop("recall")
+    named = {_legend(name, report["by_class"][name][f"{of}ap50"]): (recalls, curve) for name, curve in curves.items()}
+    return draw_precision_recall(named, title="Precision against recall" + (", by masks" if of else ""))
 
 
 def draw_calibration(bins: Sequence[Mapping[str, Any]]) -> bytes:
@@ -41,6 +48,6 @@ def draw_calibration(bins: Sequence[Mapping[str, Any]]) -> bytes:
     return to_png(figure)
 
 
-def _legend(report: Mapping[str, Any], name: str) -> str:
-    value = report["by_class"][name]["ap50"]["value"]
+def _legend(name: str, precision: Mapping[str, float | None]) -> str:
+    value = precision["value"]
     return f"{name} (AP50 {value:.3f})" if value is not None else name

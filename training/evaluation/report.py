@@ -9,7 +9,7 @@ import numpy as np
 from training.evaluation.classification import ClassifierEvaluation
 from training.evaluation.counts import BINS, Quality, calibration_error, quality, weigh
 from training.evaluation.detection import DetectorEvaluation
-from training.evaluation.matching import AREAS, Floats, Ints
+from training.evaluation.matching import AREAS, Floats, Ints, Matches
 from training.evaluation.mistakes import KINDS
 from training.evaluation.precision import RECALLS, average_precision, mean_of_known, precision_curve
 from training.evaluation.resampling import LEVEL, estimate, resampled_weights
@@ -37,15 +37,12 @@ def _truth(evaluation: Evaluation) -> Json:
 
 
 def _detector(evaluation: DetectorEvaluation, weights: Floats, slices: list[Slice]) -> Json:
-    precisions = {
-        name: average_precision(evaluation.matches[k], weights)
-        for k, name in evaluation.class_names.items()
-        if evaluation.objects[name]
-    }
+    precisions = _precisions(evaluation, evaluation.matches, weights)
+    masks = _precisions(evaluation, evaluation.mask_matches or {}, weights)
     served, roc = evaluation.served_quality(weights), evaluation.roc(weights)
     scores = {
-        "map50": mean_of_known([ap[:, 0] for ap in precisions.values()]),
-        "map50_95": mean_of_known([ap.mean(1) for ap in precisions.values()]),
+        **_mean_precisions(precisions),
+        **({f"mask_{name}": mean for name, mean in _mean_precisions(masks).items()} if masks else {}),
         **_means([served[name] for name in precisions]),
         "auc_roc": mean_of_known(list(roc.values())),
         "calibration_error": calibration_error(weigh(weights, evaluation.calibration())),
@@ -54,6 +51,7 @@ def _detector(evaluation: DetectorEvaluation, weights: Floats, slices: list[Slic
         name: {
             "objects": evaluation.objects[name],
             **_told({"ap50": ap[:, 0], "ap50_95": ap.mean(1), **_columns(served[name]), "auc_roc": roc[name]}),
+            **(_told(_mask_precision(masks.get(name), len(weights))) if masks else {}),
         }
         for name, ap in precisions.items()
     }
@@ -63,13 +61,41 @@ def _detector(evaluation: DetectorEvaluation, weights: Floats, slices: list[Slic
         "slices": [*_sizes(evaluation, weights), *(_detector_slice(evaluation, weights, one) for one in slices)],
         "errors": dict(zip(KINDS, _counts(weights, evaluation.mistakes.kinds), strict=True)),
         "confusion": _confusion([*evaluation.class_names.values(), "nothing"], evaluation.mistakes.confusion, weights),
-        "precision_at_recall": {
-            "recall": RECALLS.tolist(),
-            **{
-                name: precision_curve(evaluation.matches[k], weights[0]).tolist()
-                for k, name in evaluation.class_names.items()
-                if name in precisions
-            },
+        "precision_at_recall": _curves(evaluation, evaluation.matches, weights),
+        **({"mask_precision_at_recall": _curves(evaluation, evaluation.mask_matches, weights)} if masks else {}),
+    }
+
+
+def _precisions(evaluation: DetectorEvaluation, matches: Matches, weights: Floats) -> dict[str, Floats]:
+    """(B, 10) by the name of each class that has objects."""
+    return {
+        evaluation.class_names[k]: average_precision(found, weights)
+        for k, found in matches.items()
+        if found.objects.any()
+    }
+
+
+def _mean_precisions(precisions: Mapping[str, Floats]) -> dict[str, Floats]:
+    return {
+        "map50": mean_of_known([ap[:, 0] for ap in precisions.values()]),
+        "map50_95": mean_of_known([ap.mean(1) for ap in precisions.values()]),
+    }
+
+
+def _mask_precision(precision: Floats | None, resamples: int) -> dict[str, Floats]:
+    """Of one class; it cannot be told where none of its objects has an outline."""
+    found = np.full((resamples, 1), np.nan) if precision is None else precision
+    return {"mask_ap50": found[:, 0], "mask_ap50_95": found.mean(1)}
+
+
+def _curves(evaluation: DetectorEvaluation, matches: Matches | None, weights: Floats) -> Json:
+    """The precision at each recall, of each class that has objects."""
+    return {
+        "recall": RECALLS.tolist(),
+        **{
+            evaluation.class_names[k]: precision_curve(found, weights[0]).tolist()
+            for k, found in (matches or {}).items()
+            if found.objects.any()
         },
     }
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from training.evaluation.classification import ClassifierEvaluation
 from training.evaluation.detection import DetectorEvaluation
-from training.evaluation.matching import Floats
+from training.evaluation.matching import Floats, Matches
 from training.evaluation.precision import average_precision, mean_of_known
 from training.evaluation.resampling import estimate, resampled_weights
 from training.evaluation.subject import RESAMPLES, Evaluation
@@ -15,11 +15,16 @@ from training.evaluation.subject import RESAMPLES, Evaluation
 
 @dataclass(frozen=True)
 class DetectorScores:
-    """Average precision in [0, 1]; None, or no entry in `by_class` (AP at IoU 0.5), where the truth has no box."""
+    """Average precision in [0, 1]; None, or no entry in `by_class` (AP at IoU 0.5), where the truth has no box.
+
+    By masks it is None too where the model answers with none, or the truth has no outline.
+    """
 
     map50: float | None
     map50_95: float | None
     by_class: Mapping[str, float]
+    mask_map50: float | None = None
+    mask_map50_95: float | None = None
 
 
 @dataclass(frozen=True)
@@ -68,7 +73,15 @@ def _values(evaluation: Evaluation, once: Floats) -> dict[str, float | None]:
 def _columns(evaluation: Evaluation, weights: Floats) -> dict[str, Floats]:
     if not isinstance(evaluation, DetectorEvaluation):
         return {"macro_f1": evaluation.primary(weights), "accuracy": evaluation.accuracy(weights)}
-    precisions = [average_precision(found, weights) for found in evaluation.matches.values()]
+    by_masks = evaluation.mask_matches
+    return {
+        **_precisions(evaluation.matches, weights),
+        **({f"mask_{name}": found for name, found in _precisions(by_masks, weights).items()} if by_masks else {}),
+    }
+
+
+def _precisions(matches: Matches, weights: Floats) -> dict[str, Floats]:
+    precisions = [average_precision(found, weights) for found in matches.values()]
     return {
         "map50": mean_of_known([precision[:, 0] for precision in precisions]),
         "map50_95": mean_of_known([precision.mean(1) for precision in precisions]),

@@ -2,16 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from datasets.coco import Dataset
 from training.assessability import Visibility
-from training.bundle import Task
 from training.evaluation.classification import ClassifierEvaluation
 from training.evaluation.detection import DetectorEvaluation
-from training.evaluation.matching import Area, Coco
+from training.evaluation.matching import Area, Coco, shape_ids
 
 RESAMPLES = 1000
+SubjectTask = Literal["detector", "classifier", "segmenter"]
 Evaluation = DetectorEvaluation | ClassifierEvaluation
 
 
@@ -20,11 +20,12 @@ class Subject:
     """`model` is name@version; `test_set` the digest of the version that `truth` is.
 
     `results` are COCO's, numbered in the order of `truth`; a classifier's lack the box. `thresholds` are by class name.
+    A detector is of rectangle classes, a segmenter of all but tags.
     """
 
     model: str
     bundle: str
-    task: Task
+    task: SubjectTask
     test_set: str
     thresholds: Mapping[str, float]
     truth: Dataset = field(repr=False)
@@ -37,7 +38,8 @@ class Subject:
         """The predictions, ready to be weighed; a detector's for objects of these sizes too."""
         if self.task == "classifier":
             return ClassifierEvaluation(self.truth, self.results)
-        return DetectorEvaluation(self.truth, self.results, self.thresholds, areas)
+        ids = shape_ids(self.truth.taxonomy) if self.task == "segmenter" else None
+        return DetectorEvaluation(self.truth, self.results, self.thresholds, areas, ids)
 
     def told(self) -> dict[str, Any]:
         """All but truth, results and visibility, as JSON."""

@@ -17,9 +17,9 @@ from typing import Any
 
 from datasets.errors import CarloopError
 from training.bundle import MODEL_FILE, class_names
-from training.errors import CannotExport
+from training.errors import BadBundle, CannotExport
 from training.exporting.children import PASSES, TIMED
-from training.jobs import JOB, JOB_FILE, WEIGHTS_FILE, DetectorJob
+from training.jobs import JOB, JOB_FILE, WEIGHTS_FILE, ClassifierJob, DetectorJob
 
 
 def torchscript(training: Path, classes: int, size: int, out: Path) -> None:
@@ -61,6 +61,8 @@ def rebuild(training: Path, classes: int) -> Any:
         model = _yolo(job.settings.model, len(class_names(job.taxonomy, "detector")))
         read_weights(training / WEIGHTS_FILE, model)
         return exportable(model).float().eval()
+    if not isinstance(job, ClassifierJob):
+        raise BadBundle(f"{training} holds a {job.kind}, which has no graph; export a detector or classifier")
     from torch import nn
 
     from training.classifying.network import make_network, mean_and_std

@@ -58,7 +58,7 @@ def _mask(logits: Floats, bbox_xyxy: Sequence[float], letterbox: Letterbox) -> C
     ])  # fmt: skip
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     shown = cv2.warpAffine(logits, placed, (width, height), flags=flags, borderMode=cv2.BORDER_REPLICATE)
-    return _trimmed(left, top, shown > 0)
+    return trimmed(left, top, shown > 0)
 
 
 def _line(scale: float, start: int, margin: float, *, axis: int) -> list[float]:
@@ -68,7 +68,8 @@ def _line(scale: float, start: int, margin: float, *, axis: int) -> list[float]:
     return factors
 
 
-def _trimmed(left: int, top: int, pixels: NDArray[np.bool_]) -> Crop:
+def trimmed(left: int, top: int, pixels: NDArray[np.bool_]) -> Crop:
+    """The part of (H, W) pixels, whose first lies at left, top, that holds what is on."""
     x, y, width, height = cv2.boundingRect(pixels.astype(np.uint8))
     return Crop(left + x, top + y, pixels[y : y + height, x : x + width])
 

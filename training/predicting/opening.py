@@ -76,11 +76,13 @@ def _open_bundle(folder: Path) -> Bundle:
 
 def _open_training(folder: Path) -> Bundle:
     """A training's graph, under the classes and size of its job."""
-    from training.jobs import JOB, JOB_FILE
+    from training.jobs import JOB, JOB_FILE, SegmenterJob
 
     try:
         files = read_json(folder / MANIFEST)["files"]
         job = JOB.validate_python(read_json(folder / JOB_FILE))
+        if isinstance(job, SegmenterJob):
+            raise BadDataset("a Mask R-CNN has no graph")
         spec = BundleSpec(
             task=job.kind,
             model="damage_detector" if job.kind == "detector" else "cleanliness_classifier",

@@ -5,20 +5,29 @@ import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+from datasets.coco import Dataset
+from training.evaluation.masks import to_mask_pair
+from training.evaluation.matching import IOUS, match, shape_ids, to_results
+from training.evaluation.precision import mean_average_precision
 from training.fitting import Fitting, Losses
 from training.jobs import OnNote
+from training.processes import agreed, mean_of_all, process_count, process_rank, share_gradients
 from training.segmenting.outlined import Outlined
-from training.segmenting.scoring import find_objects, score_masks, to_input
+from training.segmenting.scoring import find_objects, to_input
 from training.settings import SegmenterSettings
 
 _LOG = logging.getLogger(__name__)
 
 
 class SegmenterFitting(Fitting[SegmenterSettings]):
-    """One training of a Mask R-CNN, in place."""
+    """One training of a Mask R-CNN, in place. `truth` is what val is scored against.
+
+    Where several processes train, each computes on its share of a batch, and all hold the same weights.
+    """
 
     steepest = 10.0
 
@@ -29,12 +38,13 @@ class SegmenterFitting(Fitting[SegmenterSettings]):
         val: Sequence[Outlined],
         settings: SegmenterSettings,
         *,
-        class_names: Sequence[str],
+        truth: Dataset,
         seed: int,
+        at_once: int | None = None,
         checkpoints: Path | None = None,
         on_note: OnNote = _LOG.warning,
     ) -> None:
-        self.train, self.val, self.class_names = train, val, class_names
+        self.train, self.val, self.truth = train, val, truth
         self.shown = shown_weights([one.labels for one in train], settings.class_weights)
         super().__init__(
             model,
@@ -43,10 +53,11 @@ class SegmenterFitting(Fitting[SegmenterSettings]):
             epochs=settings.epochs,
             seed=seed,
             batch=settings.batch * settings.accumulate,
-            at_once=settings.batch,
+            at_once=at_once or settings.batch,
             checkpoints=checkpoints,
             on_note=on_note,
         )
+        self.shared = share_gradients(model)
 
     def _batches(self) -> Iterator[Tensor]:
         """As many as there are images, each as often as its weight says, but for the fraction, which chance decides."""
@@ -56,29 +67,44 @@ class SegmenterFitting(Fitting[SegmenterSettings]):
         drawn = order[torch.searchsorted(upto, places).clamp(max=self.count - 1)]
         return iter(torch.split(drawn[torch.randperm(self.count)], self.batch))
 
+    def _mean(self, steps: Sequence[Losses]) -> dict[str, float]:
+        return mean_of_all(super()._mean(steps), self.device)
+
     def _gradients(self, part: Tensor, batch: Tensor) -> Losses:
-        pictures = [self.train[int(number)] for number in part]
-        images = to_input(pictures, self.device)
-        targets = [{name: value.to(self.device) for name, value in one.target().items()} for one in pictures]
-        for number in range(len(images)):
-            if torch.rand(()) < self.settings.flip:
-                images[number], targets[number] = mirrored(images[number], targets[number])
+        flipped = torch.rand(len(part)) < self.settings.flip
+        share = slice(process_rank(), None, process_count())
+        mine, flips = part[share], flipped[share]
+        if not len(mine):  # all have to compute, so that gradients can be shared; this one's then count for nothing
+            mine, flips = part[:1], flipped[:1]
+        images, targets = self._pictures(mine, flips)
         with torch.autocast(self.device.type, self.precision, enabled=self.precision is not None):
-            parts: Losses = self.model(images, targets)
-        share = len(part) / len(batch)
-        losses = {name.removeprefix("loss_") + "_loss": value.float() * share for name, value in parts.items()}
+            parts: Losses = self.shared(images, targets)
+        weight = len(part[share]) * process_count() / len(batch)
+        losses = {name.removeprefix("loss_") + "_loss": value.float() * weight for name, value in parts.items()}
         loss = torch.stack(list(losses.values())).sum()
         torch.autograd.backward(self.scaler.scale(loss))
         return {name: value.detach() for name, value in {"loss": loss, **losses}.items()}
 
+    def _pictures(self, numbers: Tensor, flips: Tensor) -> tuple[list[Tensor], list[dict[str, Tensor]]]:
+        """The pictures of these numbers and their targets, on the device, mirrored where `flips` says so."""
+        pictures = [self.train[int(number)] for number in numbers]
+        images = to_input(pictures, self.device)
+        targets = [{name: value.to(self.device) for name, value in one.target().items()} for one in pictures]
+        for number in flips.nonzero()[:, 0].tolist():
+            images[number], targets[number] = mirrored(images[number], targets[number])
+        return images, targets
+
     def _validate(self, model: nn.Module) -> tuple[dict[str, float], tuple[float, ...]]:
-        if not self.val:
+        """Mask mAP of the val part, 0 while nothing is found."""
+        ids = shape_ids(self.truth.taxonomy)
+        found = dict(find_objects(model, self.val, [self.truth.taxonomy.name(one) for one in ids], batch=self.at_once))
+        pair = to_mask_pair(self.truth, to_results(self.truth, found, ids), ids)
+        if pair is None:
             return {}, ()
-        found = list(find_objects(model, self.val, batch=self.at_once))
-        scores = score_masks(self.val, found, self.class_names)
-        if scores.map50_95 is None or scores.map50 is None:
-            return {}, ()
-        return {"val_map50": scores.map50, "val_map50_95": scores.map50_95}, (scores.map50_95,)
+        matches, once = match(*pair, by="segm")["all"], np.ones((1, len(self.truth.images)))
+        map50, map50_95 = (float(mean_average_precision(matches, once, ious=ious)[0]) for ious in (1, IOUS))
+        row = agreed({"val_mask_map50": map50, "val_mask_map50_95": map50_95})
+        return row, (row["val_mask_map50_95"],)
 
 
 def shown_weights(labels: Sequence[Sequence[int]], strength: float) -> Tensor:

@@ -1,26 +1,25 @@
-"""Images with outlined objects, as a segmenter learns from them. Masks are COCO's run lengths of the whole image."""
+"""Images with outlined objects, as a segmenter learns from them."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import math
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pycocotools import mask as coco_mask
 from torch import Tensor
 
-from datasets.coco import Annotation, Dataset, Image, Rle
+from datasets.coco import Dataset, Image
 from datasets.errors import BadInput
-from datasets.exporting.geometry import mask_of
-from datasets.rle import parse_mask
+from datasets.rle import Mask
+from datasets.split import unit_hash
 from training.errors import NothingToTrain, UndecodableImage
+from training.evaluation.masks import outlined_pixels
+from training.evaluation.matching import shape_ids
 from training.predictors import Pixels, decode_image
-
-CocoRle = Mapping[str, Any]
-"""`size` [height, width] and `counts` bytes, as pycocotools has them."""
+from training.settings import SegmenterSettings
 
 
 @dataclass(frozen=True)
@@ -29,7 +28,7 @@ class Outlined:
 
     image: Image
     pixels: Pixels
-    masks: tuple[CocoRle, ...]
+    masks: tuple[Mask, ...]
     labels: tuple[int, ...]
 
     @property
@@ -40,8 +39,8 @@ class Outlined:
         """torchvision's: boxes (n, 4) xyxy and masks (n, h, w) on the scaled pixels; what vanishes is left out."""
         height, width = self.pixels.shape[:2]
         masks = np.zeros((len(self.masks), height, width), np.uint8)
-        for number, rle in enumerate(self.masks):
-            masks[number] = cv2.resize(_pixels(rle), (width, height), interpolation=cv2.INTER_AREA)
+        for number, mask in enumerate(self.masks):
+            masks[number] = cv2.resize(mask.pixels, (width, height), interpolation=cv2.INTER_AREA)
         boxes = np.array([_box(mask) for mask in masks], np.float32).reshape(-1, 4)
         kept = (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
         return {
@@ -51,11 +50,6 @@ class Outlined:
         }
 
 
-def _pixels(rle: CocoRle) -> Pixels:
-    """(H, W) of 0 and 1; pycocotools' own decoding warns with NumPy 2."""
-    return parse_mask({"size": [int(side) for side in rle["size"]], "counts": rle["counts"].decode("ascii")}).pixels
-
-
 def _box(mask: Pixels) -> tuple[int, int, int, int]:
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     if not len(rows):
@@ -63,10 +57,42 @@ def _box(mask: Pixels) -> tuple[int, int, int, int]:
     return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
 
 
-def class_ids(dataset: Dataset) -> list[int]:
-    """The category ids that a segmenter tells apart, by label - 1: all but tags."""
-    tags = set(dataset.taxonomy.ids("tag"))
-    return [category_id for category_id in dataset.taxonomy.ids() if category_id not in tags]
+@dataclass(frozen=True)
+class Parts:
+    """The images to learn from, to choose the best epoch by, and to test on; `note` tells of others, or is empty."""
+
+    train: tuple[Image, ...]
+    val: tuple[Image, ...]
+    test: tuple[Image, ...]
+    note: str
+
+
+def choose_parts(dataset: Dataset, settings: SegmenterSettings, *, seed: int) -> Parts:
+    """The live images of each part, those with objects first where `max_images` leaves others out.
+
+    Raises as `require_outlines`.
+    """
+    live = dataset.live
+    train, note = require_outlines(
+        live, [image for image in live.images if image.split == "train"], unknown_is_absent=settings.unknown_is_absent
+    )
+    kept_back = _kept_back(train, settings.val_fraction, seed)
+    return Parts(
+        train=_first(live, [image for image in train if image.family not in kept_back], settings.max_images),
+        val=_first(live, [image for image in train if image.family in kept_back], settings.max_images),
+        test=_first(live, [image for image in live.images if image.split == "test"], settings.max_images),
+        note=note,
+    )
+
+
+def _kept_back(images: Sequence[Image], fraction: float, seed: int) -> set[str]:
+    """The families, by hash, that the best epoch is chosen by: their share of all, never all."""
+    families = sorted({image.family for image in images}, key=lambda one: unit_hash(f"val:{one}", seed=seed))
+    return set(families[: min(math.ceil(fraction * len(families)), len(families) - 1)])
+
+
+def _first(dataset: Dataset, images: Sequence[Image], most: int | None) -> tuple[Image, ...]:
+    return tuple(sorted(images, key=lambda image: not dataset.annotations_of.get(image.sha256))[:most])
 
 
 def require_outlines(dataset: Dataset, images: Iterable[Image], *, unknown_is_absent: bool) -> tuple[list[Image], str]:
@@ -76,7 +102,7 @@ def require_outlines(dataset: Dataset, images: Iterable[Image], *, unknown_is_ab
         NothingToTrain: no image has an outline.
         BadInput: images were not searched for every class; Mask R-CNN's loss cannot leave out what is unknown.
     """
-    wanted, images = set(class_ids(dataset)), list(images)
+    wanted, images = set(shape_ids(dataset.taxonomy)), list(images)
     partial = [image for image in images if not wanted <= dataset.known_category_ids(image.sha256)]
     if partial and not unknown_is_absent:
         raise BadInput(
@@ -95,15 +121,15 @@ def _left_out(dataset: Dataset, kept: Iterable[Image], *, lost: int) -> Iterator
     if lost:
         yield f"{lost} images have objects without an outline and were left out"
     held = {one.category_id for image in kept for one in dataset.annotations_of.get(image.sha256, ())}
-    if empty := [dataset.taxonomy.name(one) for one in class_ids(dataset) if one not in held]:
+    if empty := [dataset.taxonomy.name(one) for one in shape_ids(dataset.taxonomy) if one not in held]:
         yield f"no training image has an outline of {', '.join(empty)}: the model will not find them"
 
 
 def read_outlined(
     dataset: Dataset, images: Sequence[Image], store: Path, *, size: int
 ) -> tuple[list[Outlined], list[str]]:
-    """The images decoded and scaled to `size` at their longer side, and why others were skipped."""
-    label_of = {category_id: label for label, category_id in enumerate(class_ids(dataset), start=1)}
+    """The images scaled to `size` at their longer side, with what is outlined; and why others were skipped."""
+    label_of = {category_id: label for label, category_id in enumerate(shape_ids(dataset.taxonomy), start=1)}
     found, skipped = [], []
     for image in images:
         try:
@@ -111,8 +137,8 @@ def read_outlined(
         except (OSError, UndecodableImage) as error:
             skipped.append(f"{image.file_name}: {error}")
             continue
-        objects = [a for a in dataset.annotations_of.get(image.sha256, ()) if not a.iscrowd]
-        masks = tuple(_rle(annotation, image) for annotation in objects)
+        objects = [a for a in dataset.annotations_of.get(image.sha256, ()) if a.segmentation and not a.iscrowd]
+        masks = tuple(outlined_pixels(annotation, image) for annotation in objects)
         labels = tuple(label_of[annotation.category_id] for annotation in objects)
         found.append(Outlined(image, _scaled(pixels, size), masks, labels))
     return found, skipped
@@ -123,12 +149,3 @@ def _scaled(pixels: Pixels, size: int) -> Pixels:
     height, width = (max(round(side * gain), 1) for side in pixels.shape[:2])
     scaled: NDArray[np.uint8] = cv2.resize(pixels, (width, height), interpolation=cv2.INTER_LINEAR)
     return scaled
-
-
-def _rle(annotation: Annotation, image: Image) -> CocoRle:
-    if isinstance(annotation.segmentation, Rle):
-        rle: CocoRle = coco_mask.encode(np.asfortranarray(mask_of(annotation.segmentation, image).pixels))
-        return rle
-    polygons = [list(polygon) for polygon in annotation.segmentation]
-    merged: CocoRle = coco_mask.merge(coco_mask.frPyObjects(polygons, image.height, image.width))
-    return merged
