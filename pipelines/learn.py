@@ -23,7 +23,7 @@ from pipelines.bench import Bench
 from pipelines.champions import with_champions
 from pipelines.curating.rounds import decisions_of_run
 from pipelines.ingest import Ingested
-from pipelines.models import MODELS, Model, evaluate_and_promote, train_model
+from pipelines.models import MODELS, Model, evaluate_and_promote, promote_shadow, train_model
 from pipelines.results import TEST, TRAIN, ModelResult, RoundResult
 from pipelines.served import await_served
 from pipelines.tasks import step
@@ -51,7 +51,7 @@ def learn(bench: Bench, *, number: int, ingested: Ingested, previous: RoundResul
     curate(bench, pulled)
     models = {}
     for model in MODELS:
-        before = previous.models[model.name] if previous else None
+        before = to_beat(bench, model, pulled, previous.models[model.name] if previous else None, number=number)
         training = train(bench, model, pulled, before, number=number)
         models[model.name] = promote(bench, model, pulled, before, training, number=number)
     take_over(bench, models)
@@ -158,6 +158,20 @@ def curate(bench: Bench, pulled: Pulled) -> None:
             failed_probes=failed_probes(bench.ledger),
         )
         sync(bench.fiftyone, bench.run.review_name, review)
+
+
+def to_beat(
+    bench: Bench, model: Model, pulled: Pulled, before: ModelResult | None, *, number: int
+) -> ModelResult | None:
+    """The champion; where a shadow is asked for, after the challenger of the round before had its turn."""
+    is_asked = bench.run.project.training.promotion.shadow_required
+    return judge_shadow(bench, model, pulled, before, number=number) if before and is_asked else before
+
+
+@step("judge the shadow", retries=1)
+def judge_shadow(bench: Bench, model: Model, pulled: Pulled, before: ModelResult, *, number: int) -> ModelResult:
+    """Let the challenger that people saw beside the champion take over, if it is better and they corrected it less."""
+    return promote_shadow(bench, model, pulled.test_set, before, number=number)
 
 
 @step("train")

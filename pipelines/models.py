@@ -11,7 +11,7 @@ from datasets.versions import read_version
 from pipelines.bench import Bench
 from pipelines.champions import version_key
 from pipelines.modelling.evidence import gather, read_prelabelled
-from pipelines.results import ModelResult
+from pipelines.results import ModelResult, ShadowResult
 from training.bundle import BundleSpec, ModelName, Task, class_names, read_bundle, write_bundle
 from training.evaluate import predict_subject
 from training.evaluation.scores import DetectorScores, Scores, intervals_of, scores_of
@@ -102,10 +102,7 @@ def evaluate_and_promote(
         decision = Decision(False, ("it was champion and was rolled back",))
     else:
         decision = decide(theirs, ours, settings, _evidence(bench, before, challenger, bundle, truth))
-    bench.registry.note_decision(challenger, decision.reason)
-    if decision.promote:
-        now, store = datetime.now(UTC), settings.publish_to
-        promote(bench.registry, challenger, bench.run.bundles, now=now, reason=decision.brief, store=store)
+    _settle(bench, challenger, decision, by=challenger.key)
     bench.progress.say(f"    {challenger.name}: {decision.reason}")
     kept = before or ModelResult(reason="")
     served = _result(challenger, scores) if decision.promote else kept
@@ -115,8 +112,59 @@ def evaluate_and_promote(
             "challenger_scores": _numbers(scores),
             "promoted": decision.promote,
             "reason": decision.reason,
+            "shadow": kept.shadow,
         }
     )
+
+
+def promote_shadow(bench: Bench, model: Model, test_set: str, before: ModelResult, *, number: int) -> ModelResult:
+    """Judge the challenger of the round before against the champion, by a frozen test set and by what people corrected.
+
+    What is in use then. A rerun of a round that promoted it finds it so.
+    """
+    key = version_key(bench.run.key, model.name, number)
+    shadow = _find_shadow(bench, model, key)
+    if shadow is None or shadow.bundle is None or before.bundle is None:
+        return before.model_copy(update={"shadow": None})
+    truth = read_version(bench.run.versions, test_set, bench.run.project.taxonomy)
+    ours = _evaluate(bench, shadow.bundle, truth, test_set)
+    if was_rolled_back(bench.registry, shadow):
+        decision = Decision(False, ("it was champion and was rolled back",))
+    elif _has_promoted(bench, shadow, key):
+        decision = Decision(True, (shadow.decision or "",))
+    else:
+        theirs = _evaluate(bench, before.bundle, truth, test_set)
+        evidence = _evidence(bench, before, shadow, shadow.bundle, truth)
+        decision = decide(theirs, ours, bench.run.project.training.promotion, evidence)
+    _settle(bench, shadow, decision, by=key)
+    bench.progress.say(f"    {shadow.name}, beside {before.champion}: {decision.reason}")
+    served = _result(shadow, scores_of(ours)) if decision.promote else before
+    told = ShadowResult(challenger=shadow.name, promoted=decision.promote, reason=decision.reason)
+    return served.model_copy(update={"shadow": told})
+
+
+def _find_shadow(bench: Bench, model: Model, key: str) -> RegisteredVersion | None:
+    """The newest challenger, of the project's classes, that was not champion before the round of `key`."""
+    shadow = bench.registry.challenger_before(model.name, key)
+    if shadow is None or shadow.bundle is None:
+        return None
+    names = class_names(bench.run.project.taxonomy, model.task)
+    turns = {turn.version for turn in bench.registry.history(model.name) if turn.by != key}
+    is_new = shadow.version not in turns
+    return shadow if is_new and read_bundle(bench.run.bundles, shadow.bundle).spec.class_names == names else None
+
+
+def _has_promoted(bench: Bench, version: RegisteredVersion, key: str) -> bool:
+    """Whether it became champion in the round of `key`, which was killed since."""
+    return any((turn.version, turn.by) == (version.version, key) for turn in bench.registry.history(version.model))
+
+
+def _settle(bench: Bench, version: RegisteredVersion, decision: Decision, *, by: str) -> None:
+    """Note what was decided in the round of the key `by`, and let a better version be served."""
+    bench.registry.note_decision(version, decision.reason)
+    if decision.promote:
+        now, store = datetime.now(UTC), bench.run.project.training.promotion.publish_to
+        promote(bench.registry, version, bench.run.bundles, now=now, reason=decision.brief, by=by, store=store)
 
 
 def _register(

@@ -12,10 +12,19 @@ from datasets.taxonomy import Settings
 TEST, TRAIN = "test", "train"
 
 
+class ShadowResult(Settings):
+    """What was decided of the challenger of the round before, after people had seen it beside the champion."""
+
+    challenger: str
+    promoted: bool
+    reason: str
+
+
 class ModelResult(Settings):
     """One model after a round: what is in use and how it scores on the frozen test set, and what was decided.
 
-    Scores are in [0, 1]; one that the truth has no labels for is None. Without labels to learn from nothing is in use.
+    `shadow` was judged before the round's own challenger was trained; None where that is not asked for. Scores are in
+    [0, 1]; one that the truth has no labels for is None. Without labels to learn from nothing is in use.
     """
 
     champion: str | None = None
@@ -27,6 +36,7 @@ class ModelResult(Settings):
     challenger_scores: Mapping[str, float | None] = {}
     promoted: bool = False
     reason: str
+    shadow: ShadowResult | None = None
 
 
 class RoundResult(Settings):

@@ -161,9 +161,10 @@ def promote(
     *,
     now: datetime,
     reason: str = "",
+    by: str = "",
     store: str | None = None,
 ) -> None:
-    """Make a described version the champion, then let it be served, from `store` too.
+    """Make a described version the champion, then let it be served, from `store` too; `by` is noted with the turn.
 
     Raises:
         NotPublishable: it has no bundle.
@@ -171,7 +172,7 @@ def promote(
     """
     if challenger.bundle is None:
         raise NotPublishable(f"{challenger.name} has no bundle; write one and describe the version with it first")
-    registry.note_turn(challenger, "promoted", now=now, reason=reason)
+    registry.note_turn(challenger, "promoted", now=now, reason=reason, by=by)
     registry.set_alias("champion", challenger)
     publish_champion(registry, challenger.model, bundles, store=store)
 

@@ -50,12 +50,13 @@ class RegisteredVersion:
 
 @dataclass(frozen=True)
 class Turn:
-    """A version became champion: `at` is ISO 8601, `reason` in words."""
+    """A version became champion: `at` is ISO 8601, `reason` in words, `by` the key of the round that decided."""
 
     at: str
     event: Event
     version: str
     reason: str = ""
+    by: str = ""
 
 
 def registered_of(found: "ModelVersion") -> RegisteredVersion:

@@ -45,7 +45,7 @@ Alias = Literal["champion", "challenger"]
 
 EXPERIMENT = "carloop"
 HISTORY = "carloop.history"
-_TURNS, _LONGEST = 20, 100
+_TURNS, _LONGEST = 20, 90
 """How many turns, and how much of each reason, fit into the 5,000 characters of a registered model's tag."""
 
 
@@ -96,12 +96,14 @@ class Registry:
         """Say why a version was promoted, or why not."""
         self._tag(registered, {DECISION: reason})
 
-    def note_turn(self, registered: RegisteredVersion, event: Event, *, now: datetime, reason: str = "") -> None:
+    def note_turn(
+        self, registered: RegisteredVersion, event: Event, *, now: datetime, reason: str = "", by: str = ""
+    ) -> None:
         """Say that a version is about to become champion; noting the last turn again changes nothing."""
         turns = self.history(registered.model)
         if turns and turns[-1].version == registered.version:
             return
-        turn = Turn(now.isoformat(timespec="seconds"), event, registered.version, reason[:_LONGEST])
+        turn = Turn(now.isoformat(timespec="seconds"), event, registered.version, reason[:_LONGEST], by)
         told = msgspec.json.encode([asdict(one) for one in (*turns, turn)][-_TURNS:]).decode()
         self._client.set_registered_model_tag(registered.model, HISTORY, told)
 
@@ -114,10 +116,12 @@ class Registry:
 
     def models(self) -> list[str]:
         """The names of all models."""
-        return sorted(model.name for model in self._client.search_registered_models())
+        return [] if self._is_new else sorted(model.name for model in self._client.search_registered_models())
 
     def versions(self, model: str) -> list[RegisteredVersion]:
         """All versions of a model, oldest first."""
+        if self._is_new:
+            return []
         found = map(registered_of, self._client.search_model_versions(f"name = '{model}'"))
         return sorted(found, key=lambda one: int(one.version))
 
@@ -139,6 +143,8 @@ class Registry:
 
     def trained_on(self, dataset: str) -> list[str]:
         """The versions of any model that were trained on a dataset version, as name@version."""
+        if self._is_new:
+            return []
         found = self._client.search_model_versions(f"tags.`{DATASET}` = '{dataset}'")
         return sorted(f"{version.name}@{version.version}" for version in found)
 
@@ -150,8 +156,13 @@ class Registry:
         return self._aliased(model, "champion")
 
     def champion_before(self, model: str, key: str) -> RegisteredVersion | None:
-        """The champion that the version of `key` has to beat: the one it went on from where it is champion itself."""
-        champion = self.champion(model)
+        """The champion that the round of `key` found, which its version has to beat.
+
+        Where that is champion itself, the one it went on from; where the round promoted another, the one before.
+        """
+        champion, turns = self.champion(model), self.history(model)
+        if len(turns) > 1 and turns[-1].by == key:
+            return self.version(model, turns[-2].version)
         if champion is None or champion.key != key:
             return champion
         return self.version(model, champion.parent) if champion.parent else None
@@ -159,6 +170,11 @@ class Registry:
     def challenger(self, model: str) -> RegisteredVersion | None:
         """The version described last; None before the first."""
         return self._aliased(model, "challenger")
+
+    def challenger_before(self, model: str, key: str) -> RegisteredVersion | None:
+        """The newest described version beside that of `key`: the challenger that the round of `key` found."""
+        found = [version for version in self.versions(model) if version.bundle and version.key != key]
+        return found[-1] if found else None
 
     def version(self, model: str, version: str) -> RegisteredVersion:
         return registered_of(self._client.get_model_version(model, version))
@@ -168,7 +184,7 @@ class Registry:
             self._client.set_model_version_tag(registered.model, registered.version, name, value)
 
     def _aliased(self, model: str, alias: Alias) -> RegisteredVersion | None:
-        if not self._client.search_registered_models(f"name = '{model}'"):
+        if self._is_new or not self._client.search_registered_models(f"name = '{model}'"):
             return None
         version = self._client.get_registered_model(model).aliases.get(alias)
         return self.version(model, str(version)) if version else None
@@ -190,6 +206,12 @@ class Registry:
             return str(found.experiment_id)
         return str(self._client.create_experiment(EXPERIMENT, artifact_location=str(self.artifacts)))
 
+    @property
+    def _is_new(self) -> bool:
+        """Whether nothing was ever registered here; then whoever only reads makes no database either."""
+        path = _sqlite_file(self.uri)
+        return path is not None and not path.exists()
+
     @cached_property
     def _client(self) -> "MlflowClient":
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
@@ -205,18 +227,24 @@ class Registry:
 def open_registry(root: Path) -> Registry:
     """The registry of a home, or of one run of the loop: SQLite and files in its folder `mlflow`."""
     folder = (root / "mlflow").absolute()
-    folder.mkdir(parents=True, exist_ok=True)
     return Registry(f"sqlite:///{folder}/mlflow.sqlite", folder / "artifacts")
 
 
 def _make_database(uri: str) -> None:
     """Let MLflow fill a new SQLite file aside: one that is killed while it makes its tables cannot use them again."""
-    path = make_url(uri).database
-    if not uri.startswith("sqlite:") or path is None or Path(path).exists():
+    path = _sqlite_file(uri)
+    if path is None or path.exists():
         return
     from mlflow.tracking import MlflowClient
 
+    path.parent.mkdir(parents=True, exist_ok=True)
     part = Path(f"{path}.part")
     part.unlink(missing_ok=True)
     MlflowClient(f"sqlite:///{part}", f"sqlite:///{part}").search_registered_models(max_results=1)
     part.replace(path)
+
+
+def _sqlite_file(uri: str) -> Path | None:
+    """The file behind an SQLite address; None for any other."""
+    path = make_url(uri).database if uri.startswith("sqlite:") else None
+    return Path(path) if path else None

@@ -16,6 +16,7 @@ from datasets.ledger import Outcomes
 from datasets.split import unit_hash
 from training.evaluation.matching import Floats, Ints
 from training.evaluation.resampling import Estimate, estimate, resampled_weights, share_above
+from training.evaluation.subject import RESAMPLES
 from training.settings import PromotionSettings
 
 FEWEST_FRAMES, FEWEST_FAMILIES = 20, 10
@@ -64,7 +65,7 @@ def judge_shadow(
     *,
     frames: Iterable[ShownFrame],
     confidence: float,
-    resamples: int = 1000,
+    resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> ShadowVerdict:
     """Compare what people had to correct on the frames of each model; models are name@version.

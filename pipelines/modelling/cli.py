@@ -6,6 +6,7 @@ import click
 
 from pipelines.dataset.options import PROJECT, find_project, options, seed
 from pipelines.modelling.export import export
+from pipelines.modelling.options import resamples
 from pipelines.modelling.place import RUN, find_place
 from pipelines.modelling.shadow import shadow
 from pipelines.options import AS_JSON, HOME
@@ -15,13 +16,6 @@ TEST_SET = click.option(
     "test_set",
     metavar="VERSION",
     help="Dataset version to test on, by name or digest [default: the one it was tested on when it was registered].",
-)
-RESAMPLES = click.option(
-    "--resamples",
-    type=click.IntRange(min=0),
-    default=1000,
-    show_default=True,
-    help="Of the bootstrap over photo families that intervals are made from.",
 )
 REFERENCE = click.argument("reference", metavar="MODEL")
 
@@ -44,8 +38,7 @@ def model() -> None:
     type=click.Path(path_type=Path, exists=True, file_okay=False),
     help="An evaluation's folder: recompute its report from the files in it, without any model.",
 )
-@RESAMPLES
-@options(seed("Decides the resamples."), RUN, HOME, AS_JSON)
+@options(resamples(), seed("Decides the resamples."), RUN, HOME, AS_JSON)
 def evaluate(
     reference: str | None,
     test_set: str | None,
@@ -77,8 +70,7 @@ def evaluate(
 @click.argument("champion", metavar="MODEL")
 @click.argument("challenger", metavar="OTHER")
 @TEST_SET
-@RESAMPLES
-@options(seed("Decides the resamples."), RUN, HOME, AS_JSON)
+@options(resamples(), seed("Decides the resamples."), RUN, HOME, AS_JSON)
 def compare(
     champion: str,
     challenger: str,

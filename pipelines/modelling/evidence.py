@@ -31,7 +31,9 @@ def gather(
     refusals = [prelabelled(truth, drawn_on), overlap(truth, read_version(versions, challenger.dataset))]
     shadow = None
     if settings.shadow_required and champion and ledger_url:
-        shadow = read_verdict(ledger_url, champion, challenger.name, confidence=settings.confidence)
+        shadow = read_verdict(
+            ledger_url, champion, challenger.name, confidence=settings.confidence, resamples=settings.resamples
+        )
     return Evidence(
         refusals=[refusal for refusal in refusals if refusal],
         milliseconds=measure_milliseconds(bundle, truth, store) if settings.max_milliseconds else None,

@@ -39,6 +39,7 @@ def promote_model(
     as_json: bool,
 ) -> None:
     """Decide anew between a model and the champion, and let the better one serve; exit code 1 if the champion stays."""
+    place.registry.find(reference)  # tells of a home that is none before the lock makes its folder
     with alone(place.root / _LOCK):
         challenger = place.registry.find(reference)
         champion = place.registry.champion(challenger.model)
@@ -104,6 +105,7 @@ def _show(challenger: RegisteredVersion, champion: RegisteredVersion | None, dec
 
 def roll_back_model(place: Place, name: str, settings: PromotionSettings, *, reason: str, as_json: bool) -> None:
     """Let the champion before this one take over again."""
+    place.registry.find(f"{name}@champion")  # likewise
     with alone(place.root / _LOCK):
         left = place.registry.find(f"{name}@champion")
         now, store = datetime.now(UTC), settings.publish_to

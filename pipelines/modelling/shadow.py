@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pipelines.dataset.options import PROJECT, find_project, options, seed
+from pipelines.modelling.options import resamples
 from pipelines.modelling.place import RUN, Place, find_place
 from pipelines.options import AS_JSON, HOME
 
@@ -23,14 +24,7 @@ _APART = 2**40
 @click.argument("name", metavar="NAME")
 @click.option("--challenger", metavar="MODEL", help="Another than the newest shown, as damage_detector@3.")
 @click.option("--champion", metavar="MODEL", help="Another than the one in use, as damage_detector@2.")
-@click.option(
-    "--resamples",
-    type=click.IntRange(min=1),
-    default=1000,
-    show_default=True,
-    help="Of the bootstrap over families that intervals are made from.",
-)
-@options(seed("Decides the resamples."), PROJECT, RUN, HOME, AS_JSON)
+@options(resamples(fewest=1), seed("Decides the resamples."), PROJECT, RUN, HOME, AS_JSON)
 def shadow(
     name: str,
     challenger: str | None,
@@ -62,7 +56,7 @@ def shadow(
 
 
 def read_verdict(
-    url: str, champion: str, challenger: str, *, confidence: float, resamples: int = 1000, seed: int = 0
+    url: str, champion: str, challenger: str, *, confidence: float, resamples: int, seed: int = 0
 ) -> "ShadowVerdict":
     """Which of two models (name@version) people corrected less, by all projects in the ledger at an SQLAlchemy URL."""
     from training.shadow import judge_shadow

@@ -161,6 +161,14 @@ def test_a_version_has_to_beat_the_champion_that_it_went_on_from(
     assert registry.champion_before("before", "before 2") == first, "killed after its promotion, it is decided again"
     assert registry.champion_before("before", "before 3") == second
 
+    third = described(registry, training, "before 3", model="before", parent=second.version)
+    own = described(registry, training, "before 4", model="before", parent=second.version)
+    assert registry.challenger_before("before", "before 4") == third, "that of the round itself is not meant"
+    assert registry.challenger_before("before", "before 5") == own
+    promote(registry, third, tmp_path, now=NOW, by="before 4")
+    assert registry.champion_before("before", "before 4") == second, "the champion that the round found"
+    assert registry.champion_before("before", "before 5") == third
+
 
 def test_without_history_a_rollback_goes_to_the_parent(registry: Registry, training: Path, tmp_path: Path) -> None:
     first = described(registry, training, "older 1", model="older")
