@@ -6,6 +6,7 @@ from typing import Concatenate, ParamSpec, TypeVar, cast
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
+from prefect.utilities.annotations import quote
 
 from datasets.errors import BadInput
 from pipelines.bench import Bench
@@ -39,6 +40,12 @@ def step(
             with bench.timed(name):
                 return function(bench, *args, **kwargs)
 
-        return cast(Callable[Concatenate[Bench, P], R], timed)
+        @wraps(function)
+        def run(bench: Bench, *args: P.args, **kwargs: P.kwargs) -> R:
+            # no argument is another task's future: unquoted, Prefect would look for one in every image of the truth
+            quoted = {name: quote(value) for name, value in kwargs.items()}
+            return cast(Callable[..., R], timed)(quote(bench), *map(quote, args), **quoted)
+
+        return cast(Callable[Concatenate[Bench, P], R], run)
 
     return decorate
