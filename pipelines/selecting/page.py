@@ -9,7 +9,10 @@ from typing import Any
 
 from jinja2 import Environment, StrictUndefined
 from PIL import Image as PillowImage
+from PIL import ImageOps
 
+from datasets.errors import BadDataset
+from datasets.store import open_image
 from training.predictors import decode_image
 
 _TILE = 240
@@ -24,9 +27,21 @@ def draw_page(images: Sequence[Mapping[str, Any]], store: Path, told: Mapping[st
 
 
 def thumbnail(content: bytes) -> str:
-    """A small picture as an address that holds it."""
-    picture = PillowImage.fromarray(decode_image(content))
+    """A small picture as an address that holds it. Raises UndecodableImage."""
+    picture = _reduced(content) or PillowImage.fromarray(decode_image(content))
     picture.thumbnail((_TILE, _TILE))
     target = io.BytesIO()
     picture.save(target, "JPEG", quality=82)
     return f"data:image/jpeg;base64,{base64.b64encode(target.getvalue()).decode()}"
+
+
+def _reduced(content: bytes) -> PillowImage.Image | None:
+    """A JPEG in colours, upright, decoded at a part of its size; None for any other image."""
+    try:
+        with open_image(content) as opened:
+            if opened.format != "JPEG" or opened.mode != "RGB":
+                return None
+            opened.draft("RGB", (_TILE, _TILE))
+            return ImageOps.exif_transpose(opened)
+    except BadDataset:
+        return None
