@@ -17,7 +17,7 @@ def show(told: Mapping[str, Any], *, as_json: bool, notes: Iterable[str] = ()) -
     shown = {
         key.replace("_", " "): value for key, value in told.items() if value not in ([], {}, None) and key != "notes"
     }
-    width = max(map(len, shown))
+    width = max(map(len, shown), default=0)
     for key, value in shown.items():
         console.print(f"{key:<{width}}  {_told(value)}", highlight=False, soft_wrap=True, markup=False)
     for note in notes:

@@ -55,7 +55,7 @@ def open_desk(project_path: Path, home: Path, progress: Progress) -> Iterator[De
 def open_ledger(project: Project, home: Path, url: str) -> Iterator[Ledger]:
     """The ledger of a project on a server: in the home folder, or where CARLOOP_LEDGER_URL says."""
     home.mkdir(parents=True, exist_ok=True)
-    ledger = Ledger(_ledger_address(home), scope=_scope(project, url))
+    ledger = Ledger(ledger_address(home), scope=_scope(project, url))
     try:
         yield ledger
     finally:
@@ -64,14 +64,15 @@ def open_ledger(project: Project, home: Path, url: str) -> Iterator[Ledger]:
 
 def shown_frames(project: Project, home: Path) -> ShownFrames:
     """What is noted beside that ledger of frames that challengers were shown on."""
-    return ShownFrames(_ledger_address(home), _scope(project, _server(project) or ""))
+    return ShownFrames(ledger_address(home), _scope(project, _server(project) or ""))
 
 
 def _server(project: Project) -> str | None:
     return os.environ.get(CVAT_VARIABLE) or project.cvat.url
 
 
-def _ledger_address(home: Path) -> str:
+def ledger_address(home: Path) -> str:
+    """The SQLAlchemy URL of a home's ledger, or the one that CARLOOP_LEDGER_URL names."""
     return os.environ.get(LEDGER_VARIABLE) or f"sqlite:///{home.absolute() / 'ledger.sqlite'}"
 
 

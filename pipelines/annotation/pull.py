@@ -11,7 +11,8 @@ from pipelines.options import AS_JSON, HOME
 
 @click.command("pull")
 @options(NAME, PROJECT, HOME, AS_JSON)
-def pull_command(name: str | None, project_path: Path, home: Path, as_json: bool) -> None:
+@click.option("--curate", is_flag=True, help="Show the version in FiftyOne too, as carloop curate sync does.")
+def pull_command(name: str | None, project_path: Path, home: Path, as_json: bool, curate: bool) -> None:
     """Pull what people accepted, as a dataset version.
 
     Takes the jobs that accept: in the project file says, reads those that changed since the last pull, and notes what
@@ -27,4 +28,8 @@ def pull_command(name: str | None, project_path: Path, home: Path, as_json: bool
 
     with open_desk(project_path, home, Progress(Console(stderr=True))) as desk:
         told, notes = pull_version(desk, name=name)
+        if curate and told["version"]:
+            from pipelines.curating.accepted import show_accepted
+
+            show_accepted(desk, home, told["name"])
     show(told, as_json=as_json, notes=notes)

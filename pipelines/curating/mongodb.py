@@ -21,6 +21,15 @@ _START_SECONDS = 120
 _POLL_SECONDS = 0.1
 
 
+def is_held(home: Path) -> bool:
+    """Whether the home's MongoDB may hold something: it was started once, or FIFTYONE_DATABASE_URI names another."""
+    return MONGODB_VARIABLE in os.environ or _place(home).review.exists()
+
+
+def _place(home: Path) -> Run:
+    return Run(home / "mongodb", Project(), key="curate", title="curate")
+
+
 @contextmanager
 def home_mongodb(home: Path) -> Iterator[str]:
     """The URI of the home's MongoDB, or the one in FIFTYONE_DATABASE_URI, which nobody has asked yet.
@@ -31,7 +40,7 @@ def home_mongodb(home: Path) -> Iterator[str]:
     if named := os.environ.get(MONGODB_VARIABLE):
         yield named
         return
-    place = Run(home / "mongodb", Project(), key="curate", title="curate")
+    place = _place(home)
     place.logs.mkdir(parents=True, exist_ok=True)
     address = place.folder / "address"
     with (place.folder / ".lock").open("a") as lock:

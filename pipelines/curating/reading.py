@@ -19,7 +19,7 @@ from datasets.errors import BadInput
 from datasets.records import CocoFile
 from datasets.snapshot import SNAPSHOT, decode_snapshot, encode_snapshot, without_images
 from datasets.versions import read_beside, read_conflicts, read_content, write_content
-from pipelines.curating.place import opened
+from pipelines.curating.place import opened_held
 from pipelines.curating.syncing import VERSIONS
 from pipelines.names import is_name
 from pipelines.output import show
@@ -32,7 +32,7 @@ _CURATED = "-curated"
 def read_back(home: Path, name: str, *, ignored: tuple[str, ...], as_json: bool) -> None:
     """Keep what reviewers of a FiftyOne dataset decided, and write the versions that follow from it."""
     shelf, progress = Shelf(home), Progress(Console(stderr=True))
-    with opened(home) as fo, progress.step("read what reviewers decided"):
+    with opened_held(home) as fo, progress.step("read what reviewers decided"):
         dataset = load_review(fo, name)
         shown, versions = read_shown(dataset, ignored=ignored), list(dataset.info.get(VERSIONS, ()))
     if not versions:

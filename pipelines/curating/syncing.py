@@ -3,17 +3,19 @@
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 from rich.console import Console
 
 from datasets.coco import Dataset, from_records
-from datasets.curating import Review, failed_probes, shown_fates, sync
+from datasets.curating import Review, Synced, failed_probes, shown_fates, sync
 from datasets.curating.brain import write_evaluations, write_likeness
 from datasets.curating.reading import load_review
 from datasets.decisions import read_decisions
 from datasets.errors import BadInput
+from datasets.ledger import Ledger
 from datasets.merge import merge_records
 from datasets.merging.conflicts import Conflict
 from datasets.records import CocoFile
@@ -21,7 +23,7 @@ from datasets.versions import read_conflicts, taxonomy_of
 from pipelines.annotation.ledgers import find_scope, ledger_url
 from pipelines.annotation.ledgers import opened as opened_ledger
 from pipelines.curating.embedding import embed_images, find_embedder, read_embeddings
-from pipelines.curating.place import opened
+from pipelines.curating.place import opened, opened_held
 from pipelines.curating.predictions import read_predictions
 from pipelines.output import show
 from pipelines.progress import Progress
@@ -48,9 +50,9 @@ def sync_versions(
         content, conflicts = _read(shelf, versions)
         dataset = from_records(content, taxonomy_of(content))
         said = {model: read_predictions(path, content, dataset) for model, path in predictions.items()}
-        review = _review(shelf, home, dataset, conflicts, said, ledger, scope)
-    with opened(home) as fo, progress.step(f"show {len(dataset.images):,} images in FiftyOne"):
-        synced = sync(fo, name, review, info={VERSIONS: [_reference(shelf, version) for version in versions]})
+        with _ledger(home, ledger, scope) or nullcontext() as found:
+            review = make_review(shelf, dataset, found, conflicts=conflicts, predictions=said)
+    synced = show_review(home, name, review, [_reference(shelf, version) for version in versions], progress)
     show(
         {
             "dataset": name,
@@ -78,27 +80,36 @@ def _reference(shelf: Shelf, version: str) -> str:
     return version if version in shelf.names() else shelf.find(version).name
 
 
-def _review(
+def make_review(
     shelf: Shelf,
-    home: Path,
     dataset: Dataset,
-    conflicts: Sequence[Conflict],
-    predictions: Mapping[str, Dataset],
-    url: str | None,
-    scope: str | None,
+    ledger: Ledger | None,
+    *,
+    conflicts: Sequence[Conflict] = (),
+    predictions: Mapping[str, Dataset] = MappingProxyType({}),
 ) -> Review:
-    found = _ledger(home, url, scope)
-    with found if found else nullcontext() as ledger:
-        return Review(
-            dataset,
-            shelf.store,
-            fates=shown_fates(ledger) if ledger else (),
-            predictions=predictions,
-            conflicts=conflicts,
-            quarantine=ledger.read_quarantine() if ledger else {},
-            failed_probes=failed_probes(ledger) if ledger else {},
-            decisions=read_decisions(shelf.decisions),
-        )
+    """A version with all that is known of its images; `predictions` are by the model."""
+    return Review(
+        dataset,
+        shelf.store,
+        fates=shown_fates(ledger) if ledger else (),
+        predictions=predictions,
+        conflicts=conflicts,
+        quarantine=ledger.read_quarantine() if ledger else {},
+        failed_probes=failed_probes(ledger) if ledger else {},
+        decisions=read_decisions(shelf.decisions),
+    )
+
+
+def show_review(home: Path, name: str, review: Review, versions: Sequence[str], progress: Progress) -> Synced:
+    """Make or update the home's FiftyOne dataset `name`, which says of which versions it is.
+
+    Raises:
+        BadInput: a dataset of that name is there which was not made by this.
+        Unavailable: MongoDB does not answer, or did not come up.
+    """
+    with opened(home) as fo, progress.step(f"show {len(review.dataset.images):,} images in FiftyOne"):
+        return sync(fo, name, review, info={VERSIONS: list(versions)})
 
 
 def _ledger(home: Path, url: str | None, scope: str | None) -> Any:
@@ -120,7 +131,7 @@ def think(
     told: dict[str, Any] = {"dataset": name}
     given = read_embeddings(embeddings) if embeddings else None
     model = None if given else find_embedder(home, bundle)
-    with opened(home) as fo:
+    with opened_held(home) as fo:
         dataset = load_review(fo, name)
         if model:
             paths = dict(zip(*dataset.values(["sha256", "filepath"]), strict=True))

@@ -13,7 +13,7 @@ from datasets.curating.views import view_counts
 from datasets.errors import BadInput, Unavailable
 from pipelines.children import GUARD, Child, listens, start_child
 from pipelines.curating.mongodb import home_mongodb
-from pipelines.curating.place import opened
+from pipelines.curating.place import opened_held, require_held
 from pipelines.output import show
 from pipelines.progress import Progress
 from pipelines.services import MONGODB_VARIABLE
@@ -21,7 +21,7 @@ from pipelines.services import MONGODB_VARIABLE
 
 def list_views(home: Path, name: str | None, *, as_json: bool) -> None:
     """The saved views of a dataset with how much they show; without a name the datasets."""
-    with opened(home) as fo:
+    with opened_held(home) as fo:
         told: dict[str, Any] = {"datasets": fo.list_datasets()} if name is None else _views(fo, name)
     if not as_json:
         told |= told.pop("views", {})  # a line each
@@ -43,6 +43,7 @@ def serve_app(home: Path, name: str | None, *, view: str | None, host: str, port
     """
     if listens(port):
         raise Unavailable(f"somebody listens on port {port} already; choose another --port")
+    require_held(home)
     with home_mongodb(home) as uri:
         page = _page(uri, name, view) if name else ""
         with _app(home, uri, host, port) as app:

@@ -74,9 +74,12 @@ def serve_(
         else:
             require_named()
         from pipelines.flows.deployments import make_deployments  # Prefect reads its settings when it is imported
+        from pipelines.flows.notifying import why_untold
 
         deployments = make_deployments(project.flows, project_path=project_path, home=home)
         _write(deployments)
+        if problem := why_untold(project.flows):
+            progress.say(f"nobody is told of ends: {problem}")
         if webhook or (webhook is None and os.environ.get(SECRET_VARIABLE)):
             from pipelines.flows.webhook import serve_webhook
 
@@ -124,7 +127,9 @@ def deploy_(pool: str, image: str | None, project_path: Path, home: Path, as_jso
 
     Workers find the project file and the home under the same paths, or on a share.
     """
+    from pipelines.errors import BadProject
     from pipelines.flows.deployments import make_deployments
+    from pipelines.flows.notifying import why_untold
     from pipelines.flows.running import require_pool
     from pipelines.flows.serving import find_server
     from pipelines.output import show
@@ -132,6 +137,8 @@ def deploy_(pool: str, image: str | None, project_path: Path, home: Path, as_jso
     find_server(home)
     project = _checked(project_path)
     require_pool(pool)
+    if problem := why_untold(project.flows):
+        raise BadProject(problem)
     variables = {"job_variables": {"image": image}} if image else {}
     deployments = make_deployments(
         project.flows, project_path=project_path, home=home, work_pool_name=pool, **variables

@@ -4,6 +4,7 @@ learn/<key>/result.json   what a finished learn gave     learn/<key>/models/, lo
 learn/last.json           the last of them               learn/begun                  there while one is under way
 """
 
+import shutil
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,7 +14,7 @@ from cvat.client import Credentials, address
 from datasets.importing import TruthFolder
 from datasets.ledger import Ledger
 from datasets.store import ImageStore
-from pipelines.annotation.desk import Desk
+from pipelines.annotation.desk import Desk, ledger_address
 from pipelines.bench import Bench
 from pipelines.runs import Run
 from pipelines.services import Services
@@ -32,6 +33,10 @@ class HomeRun(Run):
     @property
     def versions(self) -> Path:
         return self.folder / "datasets" / "versions"
+
+    @property
+    def ledger_url(self) -> str:
+        return ledger_address(self.folder)
 
     @property
     def learnt(self) -> Path:
@@ -63,9 +68,12 @@ class HomeBench(Bench):
 
 
 def home_bench(desk: Desk, home: Path, *, key: str) -> HomeBench:
-    """The bench of a learn, which its key tells from other ones."""
+    """The bench of a learn, which its key tells from other ones; what a killed one left half-trained is swept away."""
+    run = HomeRun(home, desk.project, key, desk.project.name)
+    for left in run.models.glob("training-*"):
+        shutil.rmtree(left)
     return HomeBench(
-        run=HomeRun(home, desk.project, key, desk.project.name),
+        run=run,
         services=Services(address(desk.client), Credentials("", ""), "", "", "", ()),
         site=cast(Site, None),  # nobody publishes ground truth here
         truth=TruthFolder((), frozenset(), 0, 0, 0),

@@ -1,4 +1,4 @@
-"""`learn` in a home: pull ─► train ─► evaluate ─► promote, from what people accepted in CVAT to what is served.
+"""`learn` in a home: pull ─► curate ─► train ─► evaluate ─► promote, from what people accepted to what is served.
 
 A learn has a key, the digest of what it learns from and how. Done once, it is not done again; killed, the next one goes
 on with it.
@@ -21,9 +21,11 @@ from datasets.merge import merge
 from datasets.versions import taxonomy_of, write_version
 from pipelines.annotation.desk import Desk
 from pipelines.annotation.pulling import pull_version
+from pipelines.champions import version_key
+from pipelines.curating.accepted import show_accepted
 from pipelines.flows.home import LEARN, HomeBench, home_bench
 from pipelines.flows.starting import Standing
-from pipelines.learn import Pulled, promote, train
+from pipelines.learn import Pulled, promote, to_beat, train
 from pipelines.models import MODELS, Model
 from pipelines.results import TEST, ModelResult
 from training.bundle import ModelName, class_names, read_bundle
@@ -110,12 +112,14 @@ def read_standing(desk: Desk, home: Path) -> Standing:
 
 
 def _gather(desk: Desk, home: Path) -> Lessons | None:
-    """Pull, and part what is learnt from and what is tested on. None where nothing is accepted."""
+    """Pull, show it, and part what is learnt from and what is tested on. None where nothing is accepted."""
     told, notes = pull_version(desk)
     for note in notes:
         desk.progress.say(f"    {note}")
     if told["version"] is None:
         return None
+    if desk.project.flows.learn.curate:
+        show_accepted(desk, home, told["name"])
     accepted = _read(desk, told["version"]).live
     tests = {image.sha256 for image in accepted.images if image.split == TEST}
     if not tests:
@@ -175,7 +179,7 @@ def _learn(bench: HomeBench, lessons: Lessons) -> Learnt:
     pulled = Pulled(lessons.dataset, lessons.test_set, lessons.images, {})
     results = {}
     for model in MODELS:
-        before = _champion(bench, model)
+        before = to_beat(bench, model, pulled, _champion(bench, model), number=0)
         training = train(bench, model, pulled, before, number=0)
         results[model.name] = promote(bench, model, pulled, before, training, number=0)
     learnt = Learnt(bench.run.key, lessons.dataset, lessons.test_set, lessons.images, lessons.new, _told(results))
@@ -185,8 +189,8 @@ def _learn(bench: HomeBench, lessons: Lessons) -> Learnt:
 
 
 def _champion(bench: HomeBench, model: Model) -> ModelResult | None:
-    """The model in use; its weights are gone on with where it has the project's classes."""
-    found = bench.registry.champion(model.name)
+    """The model in use before this learn; its weights are gone on with where it has the project's classes."""
+    found = bench.registry.champion_before(model.name, version_key(bench.run.key, model.name, 0))
     if found is None:
         return None
     names = class_names(bench.run.project.taxonomy, model.task)
@@ -201,7 +205,7 @@ def _champion(bench: HomeBench, model: Model) -> ModelResult | None:
 
 
 def _told(results: Mapping[ModelName, ModelResult]) -> dict[str, dict[str, Any]]:
-    shown = ("champion", "challenger", "promoted", "reason", "scores", "challenger_scores")
+    shown = ("champion", "challenger", "promoted", "reason", "scores", "challenger_scores", "shadow")
     return {str(name): result.model_dump(mode="json", include=set(shown)) for name, result in results.items()}
 
 
@@ -225,14 +229,16 @@ def _decode(path: Path) -> Learnt | None:
 
 
 def rows_of(learnt: Learnt) -> Sequence[dict[str, Any]]:
-    """A row for each model, for people."""
+    """A row for each challenger that was judged, for people: that of the learn before if people saw it, then ours."""
     return [
         {
             "model": name,
             "champion": told["champion"] or "none",
-            "challenger": told["challenger"] or "none",
-            "promoted": "yes" if told["promoted"] else "no",
-            "reason": told["reason"],
+            "challenger": judged["challenger"] or "none",
+            "promoted": "yes" if judged["promoted"] else "no",
+            "reason": judged["reason"],
         }
         for name, told in learnt.models.items()
+        for judged in (told.get("shadow"), told)
+        if judged
     ]

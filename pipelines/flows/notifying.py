@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING, Any
 
+from datasets.errors import CarloopError
+from pipelines.flows.running import told_by_prefect
 from pipelines.flows.settings import FlowSettings
 
 if TYPE_CHECKING:
@@ -13,24 +15,30 @@ def tell_end(flow: "Flow[Any, Any]", run: "FlowRun", state: "State[Any]") -> Non
     """A state hook: the block that the project file of the run names is told. Never fails a run."""
     from pathlib import Path
 
-    from prefect.logging import get_run_logger
+    from prefect.logging.loggers import flow_run_logger
 
     from pipelines.project import read_project
 
     try:
-        settings = read_project(Path(run.parameters["project_path"])).flows
         notify(
-            settings,
+            read_project(Path(run.parameters["project_path"])).flows,
             succeeded=state.is_completed(),
             subject=f"carloop {flow.name}: {state.name}",
-            body=_body(run, state),
+            body=f"{run.name}: {_reason(state)}",
         )
     except Exception as error:
-        get_run_logger().warning("nobody could be told how this ended: %s", error)
+        flow_run_logger(run, flow).warning("nobody could be told how this ended: %s", error)
 
 
-def _body(run: "FlowRun", state: "State[Any]") -> str:
-    return f"{run.name}: {state.message or state.name}"
+def _reason(state: "State[Any]") -> str:
+    """The sentence of a known error, or what Prefect says of the state."""
+    from prefect.exceptions import MissingResult
+
+    try:
+        error = None if state.is_completed() else state.result(raise_on_failure=False)
+    except MissingResult:  # the process that failed is gone
+        error = None
+    return str(error) if isinstance(error, CarloopError) else state.message or str(state.name)
 
 
 def notify(settings: FlowSettings, *, succeeded: bool, subject: str, body: str) -> bool:
@@ -43,3 +51,33 @@ def notify(settings: FlowSettings, *, succeeded: bool, subject: str, body: str) 
     block: Any = Block.load(settings.notify)
     block.notify(body=body, subject=subject)
     return True
+
+
+def why_untold(settings: FlowSettings) -> str | None:
+    """Why nobody would be told of ends that somebody wants to be told of; None where all is well.
+
+    Raises:
+        Unavailable: Prefect's server does not answer.
+    """
+    if settings.notify is None:
+        return None
+    from prefect.blocks.abstract import NotificationBlock
+    from prefect.blocks.core import Block
+
+    with told_by_prefect():
+        try:
+            block: Any = Block.load(settings.notify)
+        except (KeyError, ValueError):  # there is none, or its class is not installed here
+            return f"flows: notify: {settings.notify} is no block that can be loaded here; {_known_blocks()}"
+    if not isinstance(block, NotificationBlock):
+        return f"flows: notify: {settings.notify} is a block that sends no messages; {_known_blocks()}"
+    return None
+
+
+def _known_blocks() -> str:
+    from prefect import get_client
+
+    with get_client(sync_client=True) as client:
+        blocks = client.read_block_documents(include_secrets=False)
+    known = sorted(f"{block.block_type.slug}/{block.name}" for block in blocks if block.block_type)
+    return f"Prefect's server has {', '.join(known) or 'none yet'}; make it in Prefect's UI under Blocks"

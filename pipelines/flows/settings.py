@@ -55,6 +55,7 @@ class LearnSettings(Settings):
     recommended_images: int = Field(default=50, gt=0, description="with fewer a warning is given")
     after_hours: float = Field(default=24, gt=0)
     look_minutes: float = Field(default=10, gt=0, description="how often it is looked, whatever CVAT tells")
+    curate: bool = Field(default=True, description="show in FiftyOne what people accepted")
     also: tuple[str, ...] = Field(default=(), description="dataset versions to learn from beside what people accepted")
     wait_seconds: float = Field(default=0, ge=0, description="for another learn of the same models to end")
 

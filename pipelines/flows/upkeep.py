@@ -111,10 +111,13 @@ def prune_command(yes: bool, dry_run: bool, days: float, fiftyone: bool, home: P
 
 
 def _prune_fiftyone(home: Path, *, dry_run: bool) -> list[str]:
+    from pipelines.curating.mongodb import is_held
     from pipelines.curating.place import opened
     from pipelines.flows.pruning import gone_datasets
     from pipelines.shelf import Shelf
 
+    if not is_held(home):
+        return []
     with opened(home) as fo:
         gone = gone_datasets(fo, Shelf(home))
         for name in () if dry_run else gone:

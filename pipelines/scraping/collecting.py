@@ -94,7 +94,7 @@ def collect(
 
 def find_met(scraped: Scraped, project: Project, names: Sequence[str]) -> set[str]:
     """Those of the names that are of sources met before, and no longer in the project."""
-    with scraped.open() as places:
+    with scraped.open_held() as places:
         met = places.catalog.fates().keys()
     return met & set(names) - {source.name for source in project.scrape.sources}
 
@@ -102,7 +102,7 @@ def find_met(scraped: Scraped, project: Project, names: Sequence[str]) -> set[st
 def choose(scraped: Scraped, policy: LicencePolicy, sources: set[str] | None, taxonomy: Taxonomy) -> Collected:
     """The kept images that may be used today, of these sources or of all. Raises BadDataset where there are none."""
     takedowns = read_takedowns(scraped.shelf.takedowns)
-    with scraped.open() as places:
+    with scraped.open_held() as places:
         records = [r for r in places.catalog.records("kept") if sources is None or r.source in sources]
         waiting = len(places.catalog.records("quarantined"))
     why = {record.sha256: _why_not(record, scraped, policy, takedowns) for record in records}

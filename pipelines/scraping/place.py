@@ -19,6 +19,8 @@ from scrapers.catalog import Catalog
 from scrapers.keeping import Places
 from scrapers.sources.settings import SourceSettings
 
+_NOWHERE = "sqlite://"  # in memory
+
 
 class Scraped:
     """The scraped images under one home folder."""
@@ -28,15 +30,30 @@ class Scraped:
         self.shelf = Shelf(home)
 
     @property
+    def _catalog(self) -> Path:
+        return self.root / "catalog.sqlite"
+
+    @property
     def catalog_url(self) -> str:
         """The catalogue's database, for SQLAlchemy."""
-        return f"sqlite:///{self.root.absolute()}/catalog.sqlite"
+        return f"sqlite:///{self._catalog.absolute()}"
 
     @contextmanager
     def open(self) -> Iterator[Places]:
-        """The places, the catalogue open until the block ends."""
+        """The places, the catalogue open until the block ends; made where they are missing."""
         self.root.mkdir(parents=True, exist_ok=True)
-        with closing(Catalog(self.catalog_url)) as catalog:
+        with self._opened(self.catalog_url) as places:
+            yield places
+
+    @contextmanager
+    def open_held(self) -> Iterator[Places]:
+        """What is held of them, likewise: nothing, and nothing is made, where nobody scraped yet."""
+        with self._opened(self.catalog_url if self._catalog.exists() else _NOWHERE) as places:
+            yield places
+
+    @contextmanager
+    def _opened(self, url: str) -> Iterator[Places]:
+        with closing(Catalog(url)) as catalog:
             yield Places(catalog, self.shelf.store, ImageStore(self.root / "aside"))
 
     def archives(self, source: SourceSettings) -> Path:

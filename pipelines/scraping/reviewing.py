@@ -20,7 +20,7 @@ _SHOWN = 40
 
 def list_aside(scraped: Scraped, state: State, *, as_json: bool) -> None:
     """The images of one state, and why they are there."""
-    with scraped.open() as places:
+    with scraped.open_held() as places:
         records = places.catalog.records(state)
     if as_json:
         write_json([asdict(record) for record in records])
@@ -37,7 +37,7 @@ def list_aside(scraped: Scraped, state: State, *, as_json: bool) -> None:
 
 def accept(scraped: Scraped, images: Sequence[str], *, reason: str, as_json: bool) -> None:
     """Put images from quarantine into the store: a person says that they may be used."""
-    with scraped.open() as places:
+    with scraped.open_held() as places:
         chosen = _find(places, images, "quarantined")
         _put_into_store(places, chosen, reason)
     show({"accepted": len(chosen)}, as_json=as_json)
@@ -45,7 +45,7 @@ def accept(scraped: Scraped, images: Sequence[str], *, reason: str, as_json: boo
 
 def restore(scraped: Scraped, project: Project, images: Sequence[str], *, as_json: bool) -> None:
     """Put dropped images into the store, or into quarantine where their licence is unknown."""
-    with scraped.open() as places:
+    with scraped.open_held() as places:
         chosen = _find(places, images, "dropped")
         usable = [r for r in chosen if judge((r.license, r.license_url), project.scrape.licences) == "allowed"]
         others = [record for record in chosen if record not in usable]
@@ -64,7 +64,7 @@ def _put_into_store(places: Places, records: Sequence[Record], reason: str) -> N
 
 def reject(scraped: Scraped, images: Sequence[str], *, reason: str, as_json: bool) -> None:
     """Delete images from aside; they will not be taken again."""
-    with scraped.open() as places:
+    with scraped.open_held() as places:
         chosen = _find(places, images, "quarantined")
         places.catalog.move([record.sha256 for record in chosen], state="rejected", reason=reason)
         _remove(places, chosen)
@@ -92,7 +92,7 @@ def _remove(places: Places, records: Sequence[Record]) -> None:
 
 def audit(scraped: Scraped, *, as_json: bool) -> bool:
     """Whether every image that is kept has the provenance it needs, by one query; what is missing is told."""
-    with scraped.open() as places:
+    with scraped.open_held() as places:
         images, unsaid = places.catalog.unsaid()
         absent = [
             record.sha256
@@ -112,7 +112,7 @@ def audit(scraped: Scraped, *, as_json: bool) -> bool:
 
 def list_sources(scraped: Scraped, project: Project, *, as_json: bool) -> None:
     """The sources, the project's and those met before, and how many addresses have which fate."""
-    with scraped.open() as places:
+    with scraped.open_held() as places:
         counts = places.catalog.fates()
     kinds = {source.name: source.kind for source in project.scrape.sources}
     rows = [

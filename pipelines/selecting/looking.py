@@ -38,8 +38,6 @@ def find_champions(place: Place) -> Models:
 
 def find_challengers(place: Place, champions: Models) -> Models:
     """The models described last, where they are not the champions."""
-    if not (place.root / "mlflow" / "mlflow.sqlite").exists():
-        return {}
     versions = [place.registry.challenger(name) for name in get_args(ModelName)]
     digests = [version.bundle for version in versions if version and version.bundle]
     known = {bundle.digest for bundle in champions.values()}

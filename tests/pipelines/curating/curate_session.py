@@ -5,18 +5,25 @@ Called with a home that has the version `cars`; prints what the commands told as
 
 import json
 import sys
+from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from click.testing import CliRunner
+from cvat_sdk import Client
+from rich.console import Console
 
 from datasets.coco import to_records
 from datasets.decisions import read_decisions
+from datasets.ledger import Ledger
 from datasets.records import parse_bbox, write_records
+from pipelines.annotation.desk import Desk
+from pipelines.curating.accepted import show_accepted
 from pipelines.curating.cli import curate
 from pipelines.curating.place import opened
 from pipelines.curating.rounds import decisions_of_run
+from pipelines.progress import Progress
 from pipelines.project import Project
 from pipelines.runs import make_run
 from pipelines.shelf import Shelf
@@ -40,6 +47,18 @@ def write_predictions(home: Path) -> tuple[Path, Path]:
     champion.write_text(json.dumps(results))
     write_records(to_records(Shelf(home).read("cars")), challenger)
     return champion, challenger
+
+
+def shown_accepted(home: Path, fo: Any) -> dict[str, Any]:
+    """What FiftyOne has of a version as a home's pull leaves it, after it was shown twice."""
+    shelf = Shelf(home)
+    shelf.write_name("cars-accepted", shelf.find("cars").name)
+    with closing(Ledger(f"sqlite:///{home}/ledger.sqlite", "a server cars")) as ledger:
+        desk = Desk(Project(name="cars"), shelf, ledger, cast(Client, None), Progress(Console(stderr=True)))
+        for _ in range(2):
+            show_accepted(desk, home, "cars-accepted")
+    dataset = fo.load_dataset("cars-accepted")
+    return {"images": len(dataset), "versions": dataset.info["versions"]}
 
 
 def main(home: Path) -> dict[str, Any]:
@@ -78,6 +97,7 @@ def main(home: Path) -> dict[str, Any]:
         told["next"] = ask(home, "sync", "cars-curated", "--name", "cars")
         told["read_next"] = ask(home, "read", "cars")
         told["decisions"] = {sha256: list(one.marks) for sha256, one in read_decisions(shelf.decisions).items()}
+        told["accepted"] = shown_accepted(home, fo)
     curated = shelf.read("cars-curated")
     families = {image.family for image in curated.images if image.split == "train"}
     return {

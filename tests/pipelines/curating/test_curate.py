@@ -4,14 +4,23 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from click.testing import CliRunner
+from cvat_sdk import Client
+from rich.console import Console
 
+from datasets.ledger import Ledger
+from pipelines.annotation.desk import Desk
+from pipelines.curating.accepted import show_accepted
 from pipelines.curating.cli import curate
 from pipelines.dataset.cli import dataset
+from pipelines.progress import Progress
+from pipelines.project import Project
+from pipelines.shelf import Shelf
 
 SESSION = Path(__file__).with_name("curate_session.py")
 ROOT = Path(__file__).resolve().parents[3]
@@ -104,6 +113,27 @@ def test_decisions_of_images_that_left_are_kept(told: dict[str, Any]) -> None:
     assert told["decisions"] == {told["excluded"]: ["exclude"], told["gold"]: ["relabel", "gold"]}
     (before,), (after,) = told["read"]["versions"].values(), told["read_next"]["versions"].values()
     assert (after["name"], after["digest"]) == (before["name"], before["digest"])
+
+
+def test_what_people_accepted_is_shown_under_the_name_of_its_version(told: dict[str, Any]) -> None:
+    assert told["accepted"] == {"images": told["images"], "versions": ["cars-accepted"]}
+
+
+def test_mongodb_away_is_told_and_learning_goes_on(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FIFTYONE_DATABASE_URI", "mongodb://127.0.0.1:9/?serverSelectionTimeoutMS=100")
+    with closing(Ledger("sqlite://", "a server cars")) as ledger:
+        desk = Desk(Project(name="cars"), Shelf(home), ledger, cast(Client, None), Progress(Console(stderr=True)))
+        show_accepted(desk, home, "cars")
+    assert "FiftyOne does not show cars: FiftyOne's MongoDB does not answer: 127.0.0.1:9" in capsys.readouterr().err
+
+
+def test_a_home_that_shows_nothing_starts_no_mongodb(tmp_path: Path) -> None:
+    for command in (["views"], ["brain", "cars"], ["read", "cars"], ["open", "--port", "5999"]):
+        done = CliRunner().invoke(curate, [*command, "--home", str(tmp_path / "home")])
+        assert "shows nothing in FiftyOne yet" in str(done.exception)
+    assert not (tmp_path / "home").exists()
 
 
 def test_mongodb_ends_with_the_command_that_started_it(told: dict[str, Any]) -> None:
