@@ -160,7 +160,7 @@ objects that people drew.
 
 
 def _cell(text: str) -> str:
-    return text.replace("|", "/")
+    return text.partition(" (log: ")[0].replace("|", "/")
 
 
 def _told(outcome: Mapping[str, Any]) -> str:

@@ -16,7 +16,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import click
 import numpy as np
@@ -122,8 +122,7 @@ def measure(
 
 def scores_at(subject: Subject) -> dict[str, float]:
     """METRICS, each in [0, 1]."""
-    found = subject.evaluation()
-    assert isinstance(found, DetectorEvaluation)
+    found = cast(DetectorEvaluation, subject.evaluation())
     means = detector_scores(found)
     hits, wrong, objects = np.sum([by_image.sum(0) for by_image in found.served().values()], axis=0)
     served = float(quality(hits, wrong, objects).f1)

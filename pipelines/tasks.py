@@ -40,11 +40,13 @@ def step(
             with bench.timed(name):
                 return function(bench, *args, **kwargs)
 
+        unchecked = cast(Callable[..., R], timed)
+
         @wraps(function)
         def run(bench: Bench, *args: P.args, **kwargs: P.kwargs) -> R:
             # no argument is another task's future: unquoted, Prefect would look for one in every image of the truth
             quoted = {name: quote(value) for name, value in kwargs.items()}
-            return cast(Callable[..., R], timed)(quote(bench), *map(quote, args), **quoted)
+            return unchecked(quote(bench), *map(quote, args), **quoted)
 
         return cast(Callable[Concatenate[Bench, P], R], run)
 

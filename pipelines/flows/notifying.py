@@ -62,12 +62,12 @@ def why_untold(settings: FlowSettings) -> str | None:
     if settings.notify is None:
         return None
     from prefect.blocks.abstract import NotificationBlock
-    from prefect.blocks.core import Block
+    from prefect.blocks.core import Block, UnknownBlockType
 
     with told_by_prefect():
         try:
             block: Any = Block.load(settings.notify)
-        except (KeyError, ValueError):  # there is none, or its class is not installed here
+        except (KeyError, ValueError, UnknownBlockType):  # there is none, or its class is not installed here
             return f"flows: notify: {settings.notify} is no block that can be loaded here; {_known_blocks()}"
     if not isinstance(block, NotificationBlock):
         return f"flows: notify: {settings.notify} is a block that sends no messages; {_known_blocks()}"

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from prefect.blocks.core import Block
+from prefect.blocks.core import Block, UnknownBlockType
 from prefect.blocks.notifications import CustomWebhookNotificationBlock
 from prefect.blocks.system import Secret
 from prefect.client.schemas.objects import State
@@ -88,9 +88,12 @@ def test_a_success_is_told_only_where_that_is_asked_for(team: Team, run: Any, tm
     assert team.bodies == ['{"text":"carloop drift: Completed|keen-owl: all is well"}']
 
 
-def test_a_block_that_is_not_there_is_told_with_those_that_are(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("error", [ValueError, UnknownBlockType])
+def test_a_block_that_cannot_be_loaded_is_told_with_those_that_can(
+    error: type[Exception], monkeypatch: pytest.MonkeyPatch
+) -> None:
     def load(name: str) -> Block:
-        raise ValueError(f"Unable to find block document named {name}")
+        raise error(f"Unable to load {name}")
 
     monkeypatch.setattr(Block, "load", load)
     monkeypatch.setattr(notifying, "_known_blocks", lambda: "there are none")
