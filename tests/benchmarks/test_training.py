@@ -38,7 +38,8 @@ def test_what_is_hidden_is_unknown_to_one_and_absent_to_the_other(whole: Dataset
 
 def test_the_gain_is_told_as_part_of_the_gap() -> None:
     scores = {
-        arm: [{"map50": value, "map50_95": 0.0}] for arm, value in (("full", 0.9), ("masked", 0.8), ("background", 0.5))
+        arm: [{"map50": value, "map50_95": 0.0, "served_f1": value}]
+        for arm, value in (("full", 0.9), ("masked", 0.8), ("background", 0.5))
     }
 
     told = summary(scores)
