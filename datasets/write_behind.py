@@ -5,6 +5,7 @@ one barrier: `syncfs` on Linux, an fsync of each file elsewhere.
 """
 
 import ctypes
+import errno
 import fcntl
 import os
 import shutil
@@ -55,9 +56,21 @@ class WriteBehind:
         """Put everything at its place: whole, and durable before it can be seen there."""
         make_durable(self._aside, map(Path, self._places.values()))
         for place, part in self._places.items():
-            _put(part, place)
+            self._put(part, place)
         make_durable(self._aside, (above for place in self._places for above in Path(place).parents[:3]))
         self._places, self._bytes = {}, 0
+
+    def _put(self, part: str, place: str) -> None:
+        try:
+            _rename(part, place)
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
+            self._device = -1  # two mounts of one disk: what comes is copied at once, and synced with the others
+            copy = f"{self._aside}/copy"
+            shutil.copyfile(part, copy)
+            sync(Path(copy))
+            _rename(copy, place)
 
     def _is_there(self, place: str) -> bool:
         return place in self._places or os.path.exists(place)
@@ -69,7 +82,7 @@ class WriteBehind:
             self.flush()
 
 
-def _put(part: str, place: str) -> None:
+def _rename(part: str, place: str) -> None:
     try:
         os.replace(part, place)
     except FileNotFoundError:

@@ -4,15 +4,13 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from operator import attrgetter
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 from sqlalchemy import Connection, case, func, literal_column, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from datasets.coco import Image, Provenance
-from datasets.errors import BadInput
-from scrapers.catalog_tables import ADDRESSES, HANDED_OVER, IMAGES, OBSERVATIONS, open_catalog
+from scrapers.catalog_tables import ADDRESSES, HANDED_OVER, IMAGES, OBSERVATIONS, as_text, insert_of, open_catalog
 from scrapers.found import FoundImage, Refusal
 
 State = Literal["kept", "quarantined", "dropped", "rejected"]
@@ -103,17 +101,13 @@ class Catalog:
 
     def __init__(self, url: str) -> None:
         self._engine = open_catalog(url)
-        dialect = self._engine.dialect.name
-        if dialect not in ("sqlite", "postgresql"):
-            raise BadInput(f"{url} is a {dialect} database; a catalogue is kept in SQLite or PostgreSQL")
-        self._insert: Any = sqlite.insert if dialect == "sqlite" else postgresql.insert
-        self._note_images = self._as_text(self._insert(IMAGES).on_conflict_do_nothing(), _NAMES)
+        self._insert = insert_of(self._engine)
+        self._note_images = as_text(self._engine, self._insert(IMAGES).on_conflict_do_nothing(), _NAMES)
         insert = self._insert(ADDRESSES)
         changed = {name: insert.excluded[name] for name in ("sha256", "refused", "fate", "source")}
-        again = {**changed, "tries": ADDRESSES.c.tries + literal_column("1")}
-        self._note_addresses = self._as_text(
-            insert.on_conflict_do_update(index_elements=["url"], set_=again), ("url", *changed)
-        )
+        again = changed | {"tries": ADDRESSES.c.tries + literal_column("1")}
+        noted = insert.on_conflict_do_update(index_elements=["url"], set_=again)
+        self._note_addresses = as_text(self._engine, noted, ("url", *changed))
 
     def known(self, urls: Collection[str]) -> dict[str, Known]:
         """Those of the addresses that were asked for before."""
@@ -141,12 +135,6 @@ class Catalog:
             if kept:
                 connection.exec_driver_sql(self._note_addresses, list(map(_address, kept)))
         return kept
-
-    def _as_text(self, statement: Any, names: Sequence[str]) -> str:
-        """A statement for rows of dicts, as the driver takes it: SQLAlchemy's own care costs more than the database."""
-        is_sqlite = self._engine.dialect.name == "sqlite"
-        dialect = sqlite.dialect(paramstyle="named") if is_sqlite else self._engine.dialect
-        return str(statement.compile(dialect=dialect, column_keys=list(names)))
 
     def _first_urls(self, connection: Connection, sha256s: Sequence[str]) -> dict[str, str | None]:
         return {
@@ -184,12 +172,11 @@ class Catalog:
 
     def fates(self) -> dict[str, dict[str, int]]:
         """How many addresses have which fate, by source."""
-        query = select(ADDRESSES.c.source, ADDRESSES.c.fate, func.count()).group_by(
-            ADDRESSES.c.source, ADDRESSES.c.fate
-        )
+        names = (ADDRESSES.c.source, ADDRESSES.c.fate)
+        query = select(*names, func.count()).group_by(*names).order_by(*names)
         counts: dict[str, dict[str, int]] = {}
         with self._engine.connect() as connection:
-            for source, fate, number in connection.execute(query.order_by(ADDRESSES.c.source, ADDRESSES.c.fate)):
+            for source, fate, number in connection.execute(query):
                 counts.setdefault(source or "unnamed", {})[fate or "stored"] = number
         return counts
 
@@ -224,9 +211,9 @@ class Catalog:
     def fingerprints(self) -> dict[str, str]:
         """The fingerprints of the images that are kept, by SHA-256."""
         query = select(IMAGES.c.sha256, IMAGES.c.fingerprint)
+        query = query.where(IMAGES.c.fingerprint.is_not(None), IMAGES.c.state == "kept")
         with self._engine.connect() as connection:
-            found = connection.execute(query.where(IMAGES.c.fingerprint.is_not(None), IMAGES.c.state == "kept"))
-            return {sha256: fingerprint for sha256, fingerprint in found}
+            return dict(connection.execute(query).tuples().all())
 
     def observe(self, source: str, recipe: str, told: str) -> None:
         """Note what a visit to a source showed, as JSON."""

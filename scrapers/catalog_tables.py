@@ -1,12 +1,17 @@
-"""The catalogue's tables, and opening a database that has them."""
+"""The catalogue's tables, opening a database that has them, and writing to it fast."""
 
-from sqlalchemy import Column, Engine, Float, Index, Integer, MetaData, String, Table, Text, inspect
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Column, Engine, Float, Index, Integer, MetaData, String, Table, Text, inspect, make_url
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.schema import CreateColumn
 
 from datasets.database import open_database
 from datasets.errors import BadInput
 
+_KINDS = {("sqlite", "qmark"), ("postgresql", "pyformat")}
 METADATA = MetaData()
 
 IMAGES = Table(
@@ -71,8 +76,13 @@ def open_catalog(url: str) -> Engine:
     """An engine for the catalogue at `url`, its tables made or brought up to date.
 
     Raises:
-        BadInput: the database cannot be opened, or is no catalogue.
+        BadInput: the database is of another kind, cannot be opened, or is no catalogue.
     """
+    kind = make_url(url).get_dialect()()
+    if (kind.name, kind.paramstyle) not in _KINDS:  # rows are written as the driver takes them
+        raise BadInput(
+            f"a catalogue is not kept in {kind.name} by {kind.driver}; use sqlite:// or postgresql+psycopg://"
+        )
     try:
         engine = open_database(url, METADATA)
         for table in METADATA.sorted_tables:
@@ -80,6 +90,17 @@ def open_catalog(url: str) -> Engine:
     except DBAPIError as error:
         raise BadInput(f"{url} cannot be used as a catalogue: {error.orig}; move it away, or mend it") from None
     return engine
+
+
+def insert_of(engine: Engine) -> Any:
+    """The `insert` that knows what to do where a row is there already."""
+    return sqlite.insert if engine.dialect.name == "sqlite" else postgresql.insert
+
+
+def as_text(engine: Engine, statement: Any, names: Sequence[str]) -> str:
+    """A statement for rows of dicts, as the driver takes it: SQLAlchemy's own care costs more than the database."""
+    dialect = sqlite.dialect(paramstyle="named") if engine.dialect.name == "sqlite" else engine.dialect
+    return str(statement.compile(dialect=dialect, column_keys=list(names)))
 
 
 def _add_missing_columns(engine: Engine, table: Table) -> None:

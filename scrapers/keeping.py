@@ -20,13 +20,14 @@ from datasets.store import ImageStore, StoredImage
 from datasets.write_behind import WriteBehind, write_behind
 from scrapers.catalog import Catalog, Entry, Fate, Record, State
 from scrapers.fetching import Answer
+from scrapers.fetching.spool import UNTAKEN
 from scrapers.found import FoundImage, Refusal
 from scrapers.licences import judge
 from scrapers.relevance import Judgement, Relevance
 from scrapers.settings import LicencePolicy
 from scrapers.sources.settings import SourceSettings
 
-_AT_ONCE = 256
+_AT_ONCE = UNTAKEN // 2  # two batches wait for the disk while what they move lies in the spool
 _AT_LEAST_EVERY_S = 0.5
 _TOLD = 1_000
 _FATES: dict[State, Fate] = {"kept": "stored", "quarantined": "quarantined", "dropped": "dropped"}

@@ -85,7 +85,8 @@ class Arrived:
     """An image that has arrived whole, of an allowed format, that its site allows to be kept; `image` is read from it.
 
     Its bytes are in the file `path`, which may be moved to where it belongs (in a store, `image.file_name`); what stays
-    is removed, after many more have come. The answer is without its content.
+    is removed, after many more have come, or at the transfer's end where it has no `spool`. The answer is without its
+    content.
     """
 
     wanted: Wanted

@@ -6,6 +6,7 @@ nothing while too much that came has not been taken, so memory stays flat. The p
 read here asks for its turn.
 """
 
+import os
 import subprocess
 import sys
 from collections import deque
@@ -23,7 +24,7 @@ from scrapers.errors import FetchFailed, FetchRefused
 from scrapers.fetching.addresses import Target
 from scrapers.fetching.answers import Answer, Wanted
 from scrapers.fetching.links import Seen
-from scrapers.fetching.messages import Granted, Head, Order, PageAsked, PageEnded, Taken, packed, read_frame
+from scrapers.fetching.messages import Granted, Head, Order, PageAsked, PageEnded, Start, Taken, packed, read_frame
 from scrapers.fetching.pace import Pace
 from scrapers.fetching.visits import World
 
@@ -32,7 +33,10 @@ _HEADS = msgspec.msgpack.Decoder(list[Head | Granted])
 
 
 class Apart:
-    """The network in a process of its own, which ends when this one does. Raises Unavailable when it ends before."""
+    """The network in a process of its own, which ends when this one does.
+
+    Raises Unavailable when it ends before, or the OSError that ended it: a full disk.
+    """
 
     def __init__(self, world: World, spool: Path) -> None:
         self._world, self._spool = world, spool
@@ -43,8 +47,7 @@ class Apart:
     def __enter__(self) -> Self:
         command = [sys.executable, "-c", "from scrapers.fetching.serving import serve; serve()", str(self._spool)]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=1 << 18)
-        settings = self._world.settings.model_dump_json().encode()
-        self._write(len(settings).to_bytes(4, "big") + settings)
+        self._write(packed(Start(self._world.settings.model_dump_json(), self._world.paces)))
         self._world.elsewhere = self._wait_for_turn
         return self
 
@@ -98,9 +101,7 @@ class Apart:
         try:
             messages = _HEADS.decode(content)
         except msgspec.MsgspecError:
-            raise Unavailable(
-                "the process that reads the network has ended; run the same command again, it goes on"
-            ) from None
+            raise self._end() from None
         self._heads.extend(message for message in messages if isinstance(message, Head))
         return any(isinstance(message, Granted) for message in messages)
 
@@ -110,7 +111,14 @@ class Apart:
             stream.write(frame)
             stream.flush()
         except BrokenPipeError:
-            raise Unavailable("the process that reads the network has ended; run the same command again") from None
+            raise self._end() from None
+
+    def _end(self) -> Exception:
+        """Why the process has ended; its exit code is the number of the OSError that it met."""
+        code = self._process.wait()
+        if code > 1:
+            return OSError(code, os.strerror(code), os.fspath(self._spool))
+        return Unavailable("the process that reads the network has ended; run the same command again, it goes on")
 
 
 def _stream(stream: IO[bytes] | None) -> IO[bytes]:

@@ -47,10 +47,12 @@ def transfer(
     `wanted` is read as it is needed, at most some thousands ahead, and the sink is called in this thread. `check` may
     refuse an image before the sink sees it, by a CarloopError, as `decoding.Decoder.check` does. In the folder `spool`
     (of the disk that the images are for) is what has arrived, so that a transfer that was killed goes on without asking
-    for it again; `find` tells where an image lies that the sink had put in its place. With the `world` of a Fetcher,
-    which may be used meanwhile in this thread, both share what they know of hosts, and their pace. The network
-    gets a process of its own (with the system's resolver) where `apart`, or where nobody says and that pays; else this
-    must not be called within a running event loop. Leaving the iterator early ends what is under way.
+    for it again; `find` tells where an image lies that the sink had put in its place. What the sink leaves there is the
+    caller's to remove, when all is in its place. Without `spool` no file outlasts the iterator, so that a sink has to
+    move or read it at once. With the `world` of a Fetcher, which may be used meanwhile in this thread, both share what
+    they know of hosts, and their pace. The network gets a process of its own (with the system's resolver) where
+    `apart`, or where nobody says and that pays; else this must not be called within a running event loop. Leaving the
+    iterator early ends what is under way.
     """
     with ExitStack() as stack:
         folder = spool or Path(stack.enter_context(TemporaryDirectory(prefix="carloop-arrived-")))

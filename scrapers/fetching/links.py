@@ -77,7 +77,7 @@ class Near:
     def _keep(self, wanted: Wanted, answer: Answer) -> None:
         image = look_at(answer, self._world.settings)
         try:
-            path = self._spool.keep(answer, image)
+            path = self._spool.keep(answer, image) if isinstance(image, StoredImage) else ""
         except OSError as error:
             self._failure = error
         else:

@@ -5,6 +5,14 @@ from typing import IO
 import msgspec
 
 from datasets.store import StoredImage
+from scrapers.fetching.pace import Pace
+
+
+class Start(msgspec.Struct, array_like=True):
+    """The settings, as JSON, and the paces of those hosts that have been asked, by `host:port`; clocks are shared."""
+
+    settings: str
+    paces: dict[str, Pace]
 
 
 class Head(msgspec.Struct, array_like=True, tag=True):

@@ -33,7 +33,7 @@ class Pace:
     is_held: bool = False
 
     def __post_init__(self) -> None:
-        self.allowed = float(self.at_once)
+        self.allowed = self.allowed or float(self.at_once)
 
     def wait_s(self, now: float, *, is_first: bool = False) -> float:
         """How long to wait before the next request; infinite until an open one ends."""

@@ -1,4 +1,4 @@
-"""The process that `apart` starts: settings, then orders come in on stdin; what came of them goes out on stdout."""
+"""The process that `apart` starts: a start, then orders come in on stdin; what came of them goes out on stdout."""
 
 import asyncio
 import gc
@@ -16,7 +16,7 @@ from datasets.store import StoredImage
 from scrapers.errors import FetchFailed, FetchRefused
 from scrapers.fetching.answers import Answer, Wanted
 from scrapers.fetching.images import look_at
-from scrapers.fetching.messages import Granted, Head, Order, PageAsked, PageEnded, Taken, packed, read_frame
+from scrapers.fetching.messages import Granted, Head, Order, PageAsked, PageEnded, Start, Taken, packed, read_frame
 from scrapers.fetching.network import OBJECTS, Came, Network
 from scrapers.fetching.spool import UNTAKEN, Spool
 from scrapers.fetching.visits import World
@@ -31,8 +31,10 @@ _MESSAGES = msgspec.msgpack.Decoder(list[Message])
 class Server:
     """Performs orders, and grants pages their turns. Begins nothing while too much that came has not been taken."""
 
-    def __init__(self, settings: FetchSettings, spool: Path) -> None:
-        self._settings, self._world = settings, World(settings)
+    def __init__(self, start: Start, spool: Path) -> None:
+        self._settings = settings = FetchSettings.model_validate_json(start.settings)
+        self._world = World(settings)
+        self._world.paces.update(start.paces)
         self._spool = Spool(spool, at_once=settings.at_once)
         self._heads: list[Head | Granted] = []
         self._untaken = 0
@@ -50,8 +52,8 @@ class Server:
             self._network.pause(True)
         try:
             self._say(self._head(*came))
-        except OSError:  # the disk is full: the parent tells
-            os._exit(1)
+        except OSError as error:  # the disk is full: the parent tells
+            os._exit(error.errno or 1)
 
     def _say(self, message: Head | Granted) -> None:
         """Together with all else that the loop's present turn brings."""
@@ -73,7 +75,7 @@ class Server:
         seen = look_at(answer, self._settings)
         return Head(
             wanted.tag,
-            self._spool.keep(answer, seen),
+            self._spool.keep(answer, seen) if isinstance(seen, StoredImage) else "",
             answer.final_url,
             answer.status,
             dict(answer.headers),
@@ -122,7 +124,7 @@ class Server:
 
 def serve() -> None:
     """Run the process; the spool's folder is its argument."""
-    settings = FetchSettings.model_validate_json(read_frame(sys.stdin.buffer))
+    start = msgspec.msgpack.decode(read_frame(sys.stdin.buffer), type=Start)
     gc.freeze()  # what was imported is not looked through again and again
     gc.set_threshold(OBJECTS)
-    asyncio.run(Server(settings, Path(sys.argv[1])).run())
+    asyncio.run(Server(start, Path(sys.argv[1])).run())

@@ -1,10 +1,10 @@
-"""What has arrived lately, on disk: after a SIGKILL nothing that had arrived is asked for again.
+"""What has arrived lately, on disk: after a SIGKILL no image that had arrived is asked for again.
 
 Each image that arrives is written once, to a file of the spool's folder, from which the sink may move it to its place.
 A sink makes many durable together, so those of the last moments are not noted when its process ends: what was said of
-the last `REMEMBERED` to twice as many is kept in two files that take turns and are written over, as records of a length
-and a head (msgpack). Each turn has a number, which its records bear, so that what is left of an earlier turn is not
-read. What is written so outlives the process, not a power cut: an image that is not what its head says is skipped.
+the last `REMEMBERED` to twice as many is kept in two files that take turns and begin anew, as records of a length and a
+head (msgpack). What is written so outlives the process, not a power cut: an image that is not what its head says is
+skipped. Only images are remembered: whether another answer is refused for good depends on the settings.
 """
 
 import hashlib
@@ -19,7 +19,6 @@ from typing import Self
 import msgspec
 
 from datasets.store import StoredImage
-from scrapers.errors import FetchRefused
 from scrapers.fetching.answers import Answer
 
 REMEMBERED = 1024
@@ -27,15 +26,13 @@ UNTAKEN = REMEMBERED // 2
 """So many may be on their way to the sink, beside those that were asked for; as many it may hold before it has made
 them durable."""
 _AGE_S = 24 * 3600.0
-_LOG = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
 
-Taken = tuple[Answer, StoredImage | FetchRefused | None, str]
-"""What had arrived: the answer without its content, the image or why it is none, and the path of its file."""
+Taken = tuple[Answer, StoredImage, str]
+"""What had arrived: the answer without its content, the image and the path of its file."""
 
 
 class _Head(msgspec.Struct, array_like=True):
-    turn: int
     url: str
     final_url: str
     status: int
@@ -43,8 +40,7 @@ class _Head(msgspec.Struct, array_like=True):
     robots: str
     tries: int
     name: str
-    image: StoredImage | None
-    unfit: str | None
+    image: StoredImage
 
 
 class Spool:
@@ -52,50 +48,36 @@ class Spool:
 
     def __init__(self, folder: Path, *, at_once: int) -> None:
         self._folder, self._most = os.fspath(folder), REMEMBERED + at_once
-        self._logs = [os.open(path, _LOG, 0o644) for path in _log_paths(folder)]
-        self._turn, self._written, self._at = time.time_ns(), self._most, 0
+        self._logs = _log_paths(folder)
+        self._turn, self._written = time.time_ns(), 0
+        self._log = self._open_log()
 
     def close(self) -> None:
-        for log in self._logs:
-            os.close(log)
+        os.close(self._log)
 
-    def keep(self, answer: Answer, image: StoredImage | FetchRefused | None) -> str:
-        """Remember what has arrived for a while; returns the path of an image's file. Raises OSError on a full disk."""
+    def keep(self, answer: Answer, image: StoredImage) -> str:
+        """Remember an image for a while; returns the path of its file. Raises OSError on a full disk."""
         if self._written >= self._most:
             self._next_turn()
         self._written += 1
-        name = path = ""
-        if isinstance(image, StoredImage):
-            name = f"{self._turn}.{self._written}"
-            path = f"{self._folder}/{name}"
-            _write(path, answer.content)
-        head = self._encode(answer, image, name)
-        self._at += os.pwrite(self._logs[self._turn % 2], len(head).to_bytes(4, "big") + head, self._at)
+        name = f"{self._turn}.{self._written}"
+        path = f"{self._folder}/{name}"
+        _write(path, answer.content)
+        head = _encode(answer, image, name)
+        os.write(self._log, len(head).to_bytes(4, "big") + head)
         return path
 
-    def _encode(self, answer: Answer, image: StoredImage | FetchRefused | None, name: str) -> bytes:
-        return msgspec.msgpack.encode(
-            _Head(
-                self._turn,
-                answer.url,
-                answer.final_url,
-                answer.status,
-                dict(answer.headers),
-                answer.robots,
-                answer.tries,
-                name,
-                image if isinstance(image, StoredImage) else None,
-                str(image) if isinstance(image, FetchRefused) else None,
-            )
-        )
+    def _open_log(self) -> int:
+        return os.open(self._logs[self._turn % 2], _NEW, 0o644)
 
     def _next_turn(self) -> None:
-        """Write over the older turn, after removing what the sink has left of it."""
+        """Begin the older log anew, after removing what the sink has left of its images."""
         self._turn += 1
         for path in Path(self._folder).glob(f"{self._turn - 2}.*"):
             path.unlink(missing_ok=True)
         self._written = 0
-        self._at = os.pwrite(self._logs[self._turn % 2], self._turn.to_bytes(8, "big"), 0)
+        older, self._log = self._log, self._open_log()
+        os.close(older)
 
 
 class Left:
@@ -116,8 +98,8 @@ class Left:
         for path in sorted(self._folder.glob("left.*")):
             heads = {head.url: head for head in _heads(path)}
             if path.stat().st_mtime < time.time() - _AGE_S:
-                path.unlink()
                 self._remove(heads.values())
+                path.unlink()
             else:
                 self._left |= heads
         return self
@@ -133,11 +115,10 @@ class Left:
     def take(self, url: str) -> Taken | None:
         """What arrived from an address before this process, if it is still there and whole."""
         head = self._left.pop(url, None)
-        if head is None or not (head.image is None or self._is_there(head.name, head.image)):
+        if head is None or not self._is_there(head.name, head.image):
             return None
         answer = Answer(url, head.final_url, head.status, head.headers, b"", head.robots, head.tries)
-        unfit = FetchRefused(head.unfit) if head.unfit else None
-        return answer, head.image or unfit, str(self._folder / head.name) if head.image else ""
+        return answer, head.image, str(self._folder / head.name)
 
     def _is_there(self, name: str, image: StoredImage) -> bool:
         path = self._folder / name
@@ -147,13 +128,19 @@ class Left:
 
     def _remove(self, heads: Iterable[_Head]) -> None:
         for head in heads:
-            if head.name:
-                (self._folder / head.name).unlink(missing_ok=True)
+            (self._folder / head.name).unlink(missing_ok=True)
 
 
 def _log_paths(folder: Path) -> tuple[Path, Path]:
     """The files that take turns."""
     return folder / "arrived.0", folder / "arrived.1"
+
+
+def _encode(answer: Answer, image: StoredImage, name: str) -> bytes:
+    headers = dict(answer.headers)
+    return msgspec.msgpack.encode(
+        _Head(answer.url, answer.final_url, answer.status, headers, answer.robots, answer.tries, name, image)
+    )
 
 
 def _write(path: str, content: bytes) -> None:
@@ -167,14 +154,12 @@ def _write(path: str, content: bytes) -> None:
 
 
 def _heads(path: Path) -> Iterator[_Head]:
-    """The whole records of the last turn."""
-    with path.open("rb") as file:
-        turn = int.from_bytes(file.read(8), "big")
-        while size := int.from_bytes(file.read(4), "big"):
-            try:
-                head = msgspec.msgpack.decode(file.read(size), type=_Head)
-            except msgspec.MsgspecError:
-                return
-            if head.turn != turn:
-                return
-            yield head
+    """The whole records; a power cut may leave anything behind them."""
+    content, at = path.read_bytes(), 0
+    while size := int.from_bytes(content[at : at + 4], "big"):
+        try:
+            head = msgspec.msgpack.decode(content[at + 4 : at + 4 + size], type=_Head)
+        except msgspec.MsgspecError:
+            return
+        at += 4 + size
+        yield head

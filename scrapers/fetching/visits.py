@@ -55,7 +55,7 @@ class World:
         self._resolve = resolve
         self._pins: dict[tuple[str, int], tuple[float, tuple[str, ...]]] = {}
         self._robots: dict[str, tuple[float, Rules | str]] = {}
-        self._paces: dict[str, Pace] = {}
+        self.paces: dict[str, Pace] = {}
         self.wait: Callable[[float], None] = time.sleep
         self.ended: Callable[[], None] = lambda: None
         self.elsewhere: Callable[[Target, Pace], Paced] | None = None
@@ -83,10 +83,10 @@ class World:
         return rules if until > time.monotonic() else None
 
     def pace(self, target: Target) -> Pace:
-        if target.netloc not in self._paces:
+        if target.netloc not in self.paces:
             limits = self._limits(target)
-            self._paces[target.netloc] = Pace(1 / limits.per_second if limits.per_second else 0.0, limits.at_once)
-        return self._paces[target.netloc]
+            self.paces[target.netloc] = Pace(1 / limits.per_second if limits.per_second else 0.0, limits.at_once)
+        return self.paces[target.netloc]
 
     def at_once(self, url: str) -> int:
         """How many requests to this address's host may be open at once."""

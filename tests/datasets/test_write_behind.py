@@ -1,5 +1,7 @@
 """Files made durable together: in their places all at once, and never half."""
 
+import errno
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -63,6 +65,25 @@ def test_a_file_of_another_disk_is_copied(tmp_path: Path, monkeypatch: pytest.Mo
         monkeypatch.setattr(files, "_device", -1)
         files.move(tmp_path / "root" / "a", str(tmp_path / "new"))
     assert (tmp_path / "root" / "a").read_bytes() == b"new"
+
+
+def test_a_file_of_another_mount_of_the_same_disk_is_copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rename = os.replace
+
+    def rename_within_a_mount(source: str, place: str) -> None:
+        if str(tmp_path / "spool") in source:
+            raise OSError(errno.EXDEV, "Invalid cross-device link", source)
+        rename(source, place)
+
+    monkeypatch.setattr(os, "replace", rename_within_a_mount)
+    (tmp_path / "spool").mkdir()
+    with write_behind.write_behind(tmp_path / "root") as files:
+        for name in "abc":
+            (tmp_path / "spool" / name).write_text(name)
+            files.move(tmp_path / "root" / "deep" / name, str(tmp_path / "spool" / name))
+            if name == "b":
+                files.flush()
+    assert [(tmp_path / "root" / "deep" / name).read_text() for name in "abc"] == ["a", "b", "c"]
 
 
 def test_two_at_once_leave_each_other_alone(tmp_path: Path) -> None:

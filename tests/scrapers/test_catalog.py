@@ -141,6 +141,12 @@ def test_what_is_no_database_is_told_in_a_sentence(tmp_path: Path, url: str) -> 
         Catalog(url)
 
 
+@pytest.mark.parametrize("kind", ["mysql", "postgresql+pg8000", "postgresql+asyncpg"])
+def test_a_database_that_takes_other_statements_is_refused(kind: str) -> None:
+    with pytest.raises(BadInput, match=r"use sqlite:// or postgresql\+psycopg://"):
+        Catalog(f"{kind}://cars@127.0.0.1/catalog")
+
+
 def test_parts_of_the_provenance_that_nobody_said_are_counted_by_one_query(catalog: Catalog) -> None:
     other = replace(RECORD, sha256="2" * 64, url="https://b.example/x", author=None)
     catalog.note([STORED, Entry(url="https://b.example/x", fate="stored", record=other)])

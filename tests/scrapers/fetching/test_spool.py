@@ -1,6 +1,7 @@
 """What the spool remembers: the last images that arrived, whole or not at all, whatever lay in its files before."""
 
 import hashlib
+import tracemalloc
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -8,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from datasets.store import StoredImage
-from scrapers.errors import FetchRefused
 from scrapers.fetching import Answer, spool
 from scrapers.fetching.spool import Left, Spool
 
@@ -50,14 +50,22 @@ def test_the_last_images_are_remembered_as_they_were(number: int, tmp_path: Path
     assert len(list(tmp_path.iterdir())) == len(remembered)
 
 
-def test_why_an_answer_is_no_image_is_remembered(tmp_path: Path) -> None:
-    (answer,) = answers(1)
-    with closing(Spool(tmp_path, at_once=0)) as writer:
-        assert not writer.keep(answer, FetchRefused("it is a web page"))
+def test_what_lies_behind_the_last_whole_record_is_not_taken_for_a_length(tmp_path: Path) -> None:
+    keep(tmp_path, 1)
+    log = max(tmp_path.glob("arrived.*"), key=lambda path: path.stat().st_size)
+    log.write_bytes(log.read_bytes() + b"\x7fhttp://cars.example/")
+    tracemalloc.start()
     with Left(tmp_path) as left:
-        taken = left.take(answer.url)
-    assert taken
-    assert (taken[0], str(taken[1]), taken[2]) == (answer.bare, "it is a web page", "")
+        assert [left.take(answer.url) is not None for answer in answers(2)] == [True, False]
+    _, peak_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak_bytes < 2**20
+
+
+def test_a_log_has_nothing_of_earlier_turns(tmp_path: Path) -> None:
+    keep(tmp_path, 11)
+    logs = b"".join(path.read_bytes() for path in tmp_path.glob("arrived.*"))
+    assert [f"/{place}.jpg".encode() in logs for place in range(11)] == [False] * 4 + [True] * 7
 
 
 def test_an_image_that_was_moved_to_its_place_is_found_there(tmp_path: Path) -> None:

@@ -4,15 +4,21 @@ import errno
 import multiprocessing
 import os
 import signal
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from datasets.errors import BadDataset
+from datasets.files import is_disk_full
 from scrapers.fetching import Arrived, Fetcher, Outcome, Wanted, bulk, spool, transfer
+from scrapers.fetching.apart import Apart
+from scrapers.fetching.messages import Start, packed
+from scrapers.fetching.visits import World
 from scrapers.settings import FetchSettings, HostSettings
 from tests.scrapers.misbehaving_site import photograph
 
@@ -77,6 +83,34 @@ def test_a_full_disk_ends_the_transfer(
     monkeypatch.setattr(spool, "_write", fail)
     with pytest.raises(OSError, match="no space left"):
         list(transfer(map(Wanted, urls), ignore, settings=settings))
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a full disk")
+def test_a_disk_that_is_full_for_the_other_process_is_told_as_that(
+    urls: list[str], settings: FetchSettings, tmp_path: Path
+) -> None:
+    for name in ("arrived.0", "arrived.1"):
+        (tmp_path / name).symlink_to("/dev/full")
+    with Apart(World(settings), tmp_path) as network:
+        network.add([Wanted(urls[0])])
+        with pytest.raises(OSError, match=str(tmp_path)) as caught:
+            network.next()
+    assert is_disk_full(caught.value)
+
+
+def test_a_network_of_its_own_goes_on_at_the_pace_of_the_pages_before(
+    urls: list[str], settings: FetchSettings, tmp_path: Path
+) -> None:
+    world = World(settings)
+    pace = world.pace(world.target(urls[0]))
+    pace.begin(time.monotonic())
+    pace.end(time.monotonic(), took_s=0.1, is_trouble=True)
+    assert msgspec.msgpack.decode(packed(Start("", world.paces))[4:], type=Start).paces == world.paces
+    pace.gap_s = 1000.0
+    with Apart(world, tmp_path) as network:
+        network.add([Wanted(urls[0])])
+        _, answer, _, _ = network.next()
+    assert "asks for 1000 s between requests" in str(answer)
 
 
 def test_the_network_gets_a_process_of_its_own_when_thousands_are_at_hand(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -163,6 +197,16 @@ def test_what_had_arrived_before_a_kill_is_not_asked_for_again(
     assert len(fates) == 30
     asked = site.asked("/")
     assert len(asked) - len(set(asked)) <= settings.private.at_once
+
+
+def test_what_was_too_large_before_a_failure_is_judged_by_the_settings_of_now(
+    urls: list[str], settings: FetchSettings, tmp_path: Path
+) -> None:
+    tight = settings.model_copy(update={"max_image_pixels": 1})
+    with closing(transfer(map(Wanted, urls[:2]), ignore, settings=tight, spool=tmp_path)) as fates:
+        assert next(fates).outcome is Outcome.REFUSED
+    after = transfer(map(Wanted, urls[:2]), ignore, settings=settings, spool=tmp_path)
+    assert {fate.outcome for fate in after} == {Outcome.STORED}
 
 
 def test_an_image_that_was_cut_in_the_spool_is_asked_for_again(
