@@ -207,9 +207,9 @@ def pre_annotate(bench: Bench, tasks: dict[str, int], previous: RoundResult | No
 
 
 def _shadow(bench: Bench, previous: RoundResult | None, champions: Sequence[Bundle]) -> Shadow | None:
-    """The challengers of the round before on the project's share of families; None where all were promoted."""
+    """Challengers on the project's share of families: one that stays, else the newest; None where all were promoted."""
     share = bench.run.project.training.promotion.shadow_share
-    named = [result.challenger for result in previous.models.values() if result.challenger] if previous else []
+    named = [result.next_shadow for result in previous.models.values() if result.next_shadow] if previous else []
     if not share or not named:
         return None
     challengers = find_challengers(bench.registry, bench.run.bundles, map(bench.registry.find, named), champions)

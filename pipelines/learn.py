@@ -23,9 +23,10 @@ from pipelines.bench import Bench
 from pipelines.champions import with_champions
 from pipelines.curating.rounds import decisions_of_run
 from pipelines.ingest import Ingested
-from pipelines.models import MODELS, Model, evaluate_and_promote, promote_shadow, train_model
+from pipelines.models import MODELS, Model, evaluate_and_promote, train_model
 from pipelines.results import TEST, TRAIN, ModelResult, RoundResult
 from pipelines.served import await_served
+from pipelines.shadows import promote_shadow
 from pipelines.tasks import step
 from training.bundle import ModelName
 
@@ -163,7 +164,7 @@ def curate(bench: Bench, pulled: Pulled) -> None:
 def to_beat(
     bench: Bench, model: Model, pulled: Pulled, before: ModelResult | None, *, number: int
 ) -> ModelResult | None:
-    """The champion; where a shadow is asked for, after the challenger of the round before had its turn."""
+    """The champion; where a shadow is asked for, after the challenger that people see beside it had its turn."""
     is_asked = bench.run.project.training.promotion.shadow_required
     return judge_shadow(bench, model, pulled, before, number=number) if before and is_asked else before
 

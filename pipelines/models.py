@@ -11,7 +11,7 @@ from datasets.versions import read_version
 from pipelines.bench import Bench
 from pipelines.champions import version_key
 from pipelines.modelling.evidence import gather, read_prelabelled
-from pipelines.results import ModelResult, ShadowResult
+from pipelines.results import ModelResult
 from training.bundle import BundleSpec, ModelName, Task, class_names, read_bundle, write_bundle
 from training.evaluate import predict_subject
 from training.evaluation.scores import DetectorScores, Scores, intervals_of, scores_of
@@ -88,24 +88,29 @@ def evaluate_and_promote(
     *,
     number: int,
 ) -> ModelResult:
-    """Score champion and challenger on one frozen test set; a better challenger is what is served from now on."""
+    """Score champion and challenger on one frozen test set; a better challenger is what is served from now on.
+
+    People see it beside the champion next, unless another stays for want of frames.
+    """
     if training is None:
-        return before or ModelResult(reason="there is nothing labelled to learn this from")
+        kept = before or ModelResult(reason="")
+        return kept.model_copy(update={"promoted": False, "reason": "there is nothing labelled to learn this from"})
     truth = read_version(bench.run.versions, test_set, bench.run.project.taxonomy)
     registered, bundle = _register(bench, model, version, before, training, number)
-    ours = _evaluate(bench, bundle, truth, test_set)
+    ours = evaluate_bundle(bench, bundle, truth, test_set)
     scores = scores_of(ours)
-    challenger = _describe(bench, registered, bundle, test_set, ours, scores)
-    theirs = _evaluate(bench, before.bundle, truth, test_set) if before and before.bundle else None
+    is_next = not (before and before.shadow and before.shadow.stays)
+    challenger = _describe(bench, registered, bundle, test_set, ours, scores, as_challenger=is_next)
+    theirs = evaluate_bundle(bench, before.bundle, truth, test_set) if before and before.bundle else None
     settings = bench.run.project.training.promotion
     if was_rolled_back(bench.registry, challenger):
         decision = Decision(False, ("it was champion and was rolled back",))
     else:
-        decision = decide(theirs, ours, settings, _evidence(bench, before, challenger, bundle, truth))
-    _settle(bench, challenger, decision, by=challenger.key)
+        decision = decide(theirs, ours, settings, evidence_on(bench, before, challenger, bundle, truth))
+    settle(bench, challenger, decision, by=challenger.key)
     bench.progress.say(f"    {challenger.name}: {decision.reason}")
     kept = before or ModelResult(reason="")
-    served = _result(challenger, scores) if decision.promote else kept
+    served = result_of(challenger, scores) if decision.promote else kept
     return served.model_copy(
         update={
             "challenger": challenger.name,
@@ -117,49 +122,7 @@ def evaluate_and_promote(
     )
 
 
-def promote_shadow(bench: Bench, model: Model, test_set: str, before: ModelResult, *, number: int) -> ModelResult:
-    """Judge the challenger of the round before against the champion, by a frozen test set and by what people corrected.
-
-    What is in use then. A rerun of a round that promoted it finds it so.
-    """
-    key = version_key(bench.run.key, model.name, number)
-    shadow = _find_shadow(bench, model, key)
-    if shadow is None or shadow.bundle is None or before.bundle is None:
-        return before.model_copy(update={"shadow": None})
-    truth = read_version(bench.run.versions, test_set, bench.run.project.taxonomy)
-    ours = _evaluate(bench, shadow.bundle, truth, test_set)
-    if was_rolled_back(bench.registry, shadow):
-        decision = Decision(False, ("it was champion and was rolled back",))
-    elif _has_promoted(bench, shadow, key):
-        decision = Decision(True, (shadow.decision or "",))
-    else:
-        theirs = _evaluate(bench, before.bundle, truth, test_set)
-        evidence = _evidence(bench, before, shadow, shadow.bundle, truth)
-        decision = decide(theirs, ours, bench.run.project.training.promotion, evidence)
-    _settle(bench, shadow, decision, by=key)
-    bench.progress.say(f"    {shadow.name}, beside {before.champion}: {decision.reason}")
-    served = _result(shadow, scores_of(ours)) if decision.promote else before
-    told = ShadowResult(challenger=shadow.name, promoted=decision.promote, reason=decision.reason)
-    return served.model_copy(update={"shadow": told})
-
-
-def _find_shadow(bench: Bench, model: Model, key: str) -> RegisteredVersion | None:
-    """The newest challenger, of the project's classes, that was not champion before the round of `key`."""
-    shadow = bench.registry.challenger_before(model.name, key)
-    if shadow is None or shadow.bundle is None:
-        return None
-    names = class_names(bench.run.project.taxonomy, model.task)
-    turns = {turn.version for turn in bench.registry.history(model.name) if turn.by != key}
-    is_new = shadow.version not in turns
-    return shadow if is_new and read_bundle(bench.run.bundles, shadow.bundle).spec.class_names == names else None
-
-
-def _has_promoted(bench: Bench, version: RegisteredVersion, key: str) -> bool:
-    """Whether it became champion in the round of `key`, which was killed since."""
-    return any((turn.version, turn.by) == (version.version, key) for turn in bench.registry.history(version.model))
-
-
-def _settle(bench: Bench, version: RegisteredVersion, decision: Decision, *, by: str) -> None:
+def settle(bench: Bench, version: RegisteredVersion, decision: Decision, *, by: str) -> None:
     """Note what was decided in the round of the key `by`, and let a better version be served."""
     bench.registry.note_decision(version, decision.reason)
     if decision.promote:
@@ -191,21 +154,35 @@ def _register(
     return registered, write_bundle(bench.run.bundles, spec, training / "model.onnx")
 
 
-def _evaluate(bench: Bench, bundle: str, truth: Dataset, test_set: str) -> Evaluation:
+def evaluate_bundle(bench: Bench, bundle: str, truth: Dataset, test_set: str) -> Evaluation:
     with bench.progress.step(f"evaluate on {len(truth.images)} test images"):
         served = read_bundle(bench.run.bundles, bundle)
         return predict_subject(served, truth, bench.run.store, test_set=test_set).evaluation()
 
 
 def _describe(
-    bench: Bench, registered: RegisteredVersion, bundle: str, test_set: str, found: Evaluation, scores: Scores
+    bench: Bench,
+    registered: RegisteredVersion,
+    bundle: str,
+    test_set: str,
+    found: Evaluation,
+    scores: Scores,
+    *,
+    as_challenger: bool,
 ) -> RegisteredVersion:
     metrics = {name: value for name, value in _numbers(scores).items() if value is not None}
     intervals = intervals_of(found, resamples=bench.run.project.training.promotion.resamples)
-    return bench.registry.describe(registered, bundle=bundle, metrics=metrics, intervals=intervals, test_set=test_set)
+    return bench.registry.describe(
+        registered,
+        bundle=bundle,
+        metrics=metrics,
+        intervals=intervals,
+        test_set=test_set,
+        as_challenger=as_challenger,
+    )
 
 
-def _evidence(
+def evidence_on(
     bench: Bench, before: ModelResult | None, challenger: RegisteredVersion, bundle: str, truth: Dataset
 ) -> Evidence:
     return gather(
@@ -226,7 +203,7 @@ def _image_size(bench: Bench, model: Model) -> int:
     return (training.detector if model.task == "detector" else training.classifier).image_size
 
 
-def _result(version: RegisteredVersion, scores: Scores) -> ModelResult:
+def result_of(version: RegisteredVersion, scores: Scores) -> ModelResult:
     return ModelResult(
         champion=version.name,
         bundle=version.bundle,

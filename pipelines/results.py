@@ -13,11 +13,12 @@ TEST, TRAIN = "test", "train"
 
 
 class ShadowResult(Settings):
-    """What was decided of the challenger of the round before, after people had seen it beside the champion."""
+    """What was decided of a challenger that people see beside the champion; one that `stays` is not judged yet."""
 
     challenger: str
     promoted: bool
     reason: str
+    stays: bool = False
 
 
 class ModelResult(Settings):
@@ -37,6 +38,11 @@ class ModelResult(Settings):
     promoted: bool = False
     reason: str
     shadow: ShadowResult | None = None
+
+    @property
+    def next_shadow(self) -> str | None:
+        """The challenger that people see beside the champion from now on."""
+        return self.shadow.challenger if self.shadow and self.shadow.stays else self.challenger
 
 
 class RoundResult(Settings):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from training.bundle import publish
+from training.bundle import publish, read_pointer
 from training.bundle_stores import push_published
 from training.errors import NoSuchModel, NotPublishable
 from training.evaluation.comparison import Comparison, Difference, compare
@@ -175,6 +175,21 @@ def promote(
     registry.note_turn(challenger, "promoted", now=now, reason=reason, by=by)
     registry.set_alias("champion", challenger)
     publish_champion(registry, challenger.model, bundles, store=store)
+
+
+def complete_promotion(registry: Registry, model: str, bundles: Path, *, store: str | None = None) -> None:
+    """Let the version serve whose turn was noted last, if whoever noted it was killed before it did.
+
+    Raises:
+        StoreAway: the store cannot be reached; completing it again goes on.
+    """
+    turns, champion = registry.history(model), registry.champion(model)
+    former = turns[-2].version if len(turns) > 1 else None
+    if turns and (champion.version if champion else None) == former:
+        champion = registry.version(model, turns[-1].version)
+        registry.set_alias("champion", champion)
+    if champion and champion.bundle != read_pointer(bundles, model):
+        publish_champion(registry, model, bundles, store=store)
 
 
 def roll_back(

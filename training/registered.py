@@ -1,6 +1,6 @@
 """A model's version as the registry tells it, and as it lies in MLflow's tags."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -19,6 +19,7 @@ INTERVAL = "carloop.interval."
 TEST_SET = "carloop.test_set"
 PARITY = "carloop.parity."
 DECISION = "carloop.decision"
+JUDGED = "carloop.judged"
 _AGREES, _DIFFERS = "agrees: ", "differs: "
 
 
@@ -27,7 +28,8 @@ class RegisteredVersion:
     """One trained model. `bundle` and `metrics` are there once it is described; `parent` is a version's number.
 
     `intervals` are (low, high) of metrics on `test_set`; `parity` says by exported format whether it agrees with the
-    trained model, and how far, `decision` why it was promoted or not. A version that is not described has none of them.
+    trained model, and how far, `decision` why it was promoted or not, `judged_by` the key of the round that judged it
+    after people had seen it. A version that is not described has none of them.
     """
 
     model: str
@@ -42,6 +44,7 @@ class RegisteredVersion:
     test_set: str | None = None
     parity: Mapping[str, tuple[bool, str]] = field(default_factory=dict)
     decision: str | None = None
+    judged_by: str | None = None
 
     @property
     def name(self) -> str:
@@ -74,7 +77,16 @@ def registered_of(found: "ModelVersion") -> RegisteredVersion:
         test_set=tags.get(TEST_SET),
         parity={name: _parity(told) for name, told in _under(tags, PARITY).items()},
         decision=tags.get(DECISION),
+        judged_by=tags.get(JUDGED),
     )
+
+
+def turns_before(turns: Sequence[Turn], key: str) -> list[Turn]:
+    """Those before the last ones, as far as the round of `key` noted these."""
+    left = list(turns)
+    while left and left[-1].by == key:
+        left.pop()
+    return left
 
 
 def _under(tags: Mapping[str, str], prefix: str) -> dict[str, str]:

@@ -16,7 +16,6 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
-from sqlalchemy import make_url
 
 from training.errors import NoSuchModel
 from training.registered import (
@@ -24,6 +23,7 @@ from training.registered import (
     DATASET,
     DECISION,
     INTERVAL,
+    JUDGED,
     KEY,
     METRIC,
     PARENT,
@@ -34,7 +34,9 @@ from training.registered import (
     Turn,
     parity_text,
     registered_of,
+    turns_before,
 )
+from training.registry_file import make_database, sqlite_file
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
@@ -76,8 +78,9 @@ class Registry:
         metrics: Mapping[str, float],
         intervals: Mapping[str, tuple[float, float]] = MappingProxyType({}),
         test_set: str | None = None,
+        as_challenger: bool = True,
     ) -> RegisteredVersion:
-        """Say which bundle serves a version and how it scored, and make it the challenger."""
+        """Say which bundle serves a version and how it scored, and make it the challenger unless another stays it."""
         tags = {
             BUNDLE: bundle,
             **{METRIC + name: repr(value) for name, value in metrics.items()},
@@ -85,7 +88,8 @@ class Registry:
             **({TEST_SET: test_set} if test_set else {}),
         }
         self._tag(registered, tags)
-        self.set_alias("challenger", registered)
+        if as_challenger:
+            self.set_alias("challenger", registered)
         return self.version(registered.model, registered.version)
 
     def note_parity(self, registered: RegisteredVersion, format: str, *, agrees: bool, told: str) -> None:
@@ -95,6 +99,10 @@ class Registry:
     def note_decision(self, registered: RegisteredVersion, reason: str) -> None:
         """Say why a version was promoted, or why not."""
         self._tag(registered, {DECISION: reason})
+
+    def note_judged(self, registered: RegisteredVersion, *, by: str) -> None:
+        """Say that the round of the key `by` has judged it as a shadow, to the end; no other round does again."""
+        self._tag(registered, {JUDGED: by})
 
     def note_turn(
         self, registered: RegisteredVersion, event: Event, *, now: datetime, reason: str = "", by: str = ""
@@ -158,23 +166,26 @@ class Registry:
     def champion_before(self, model: str, key: str) -> RegisteredVersion | None:
         """The champion that the round of `key` found, which its version has to beat.
 
-        Where that is champion itself, the one it went on from; where the round promoted another, the one before.
+        Where that is champion itself, the one it went on from; where the round promoted others, the one before these.
         """
         champion, turns = self.champion(model), self.history(model)
-        if len(turns) > 1 and turns[-1].by == key:
-            return self.version(model, turns[-2].version)
+        before = turns_before(turns, key)
+        if before and len(before) < len(turns):
+            return self.version(model, before[-1].version)
         if champion is None or champion.key != key:
             return champion
         return self.version(model, champion.parent) if champion.parent else None
 
     def challenger(self, model: str) -> RegisteredVersion | None:
-        """The version described last; None before the first."""
+        """The version described last, or before it one that people have not seen enough of; None before the first."""
         return self._aliased(model, "challenger")
 
     def challenger_before(self, model: str, key: str) -> RegisteredVersion | None:
-        """The newest described version beside that of `key`: the challenger that the round of `key` found."""
-        found = [version for version in self.versions(model) if version.bundle and version.key != key]
-        return found[-1] if found else None
+        """The challenger that the round of `key` found: the one it judged, else one that no round has judged yet."""
+        if judged := [version for version in self.versions(model) if version.judged_by == key]:
+            return judged[-1]
+        found = self.challenger(model)
+        return found if found and found.key != key and not found.judged_by else None
 
     def version(self, model: str, version: str) -> RegisteredVersion:
         return registered_of(self._client.get_model_version(model, version))
@@ -209,7 +220,7 @@ class Registry:
     @property
     def _is_new(self) -> bool:
         """Whether nothing was ever registered here; then whoever only reads makes no database either."""
-        path = _sqlite_file(self.uri)
+        path = sqlite_file(self.uri)
         return path is not None and not path.exists()
 
     @cached_property
@@ -220,7 +231,7 @@ class Registry:
 
         for name in ("mlflow", "alembic"):
             logging.getLogger(name).setLevel(logging.WARNING)
-        _make_database(self.uri)
+        make_database(self.uri)
         return MlflowClient(self.uri, self.uri)
 
 
@@ -228,23 +239,3 @@ def open_registry(root: Path) -> Registry:
     """The registry of a home, or of one run of the loop: SQLite and files in its folder `mlflow`."""
     folder = (root / "mlflow").absolute()
     return Registry(f"sqlite:///{folder}/mlflow.sqlite", folder / "artifacts")
-
-
-def _make_database(uri: str) -> None:
-    """Let MLflow fill a new SQLite file aside: one that is killed while it makes its tables cannot use them again."""
-    path = _sqlite_file(uri)
-    if path is None or path.exists():
-        return
-    from mlflow.tracking import MlflowClient
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = Path(f"{path}.part")
-    part.unlink(missing_ok=True)
-    MlflowClient(f"sqlite:///{part}", f"sqlite:///{part}").search_registered_models(max_results=1)
-    part.replace(path)
-
-
-def _sqlite_file(uri: str) -> Path | None:
-    """The file behind an SQLite address; None for any other."""
-    path = make_url(uri).database if uri.startswith("sqlite:") else None
-    return Path(path) if path else None

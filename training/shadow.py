@@ -37,7 +37,8 @@ class ShownFrame:
 class ShadowVerdict:
     """Corrections a frame of each, and on how many frames; `fewer` is how many fewer the challenger needs.
 
-    `certainty` is the share of resamples, in [0, 1], in which it needs fewer; families are resampled.
+    `certainty` is the share of resamples, in [0, 1], in which it needs fewer; families are resampled. `is_enough` says
+    whether people saw enough frames of both to tell.
     """
 
     champion_frames: int
@@ -47,6 +48,7 @@ class ShadowVerdict:
     fewer: Estimate
     certainty: float
     is_better: bool
+    is_enough: bool
     told: str
 
 
@@ -80,13 +82,13 @@ def judge_shadow(
     ours, new = (_means(counts, weights, chosen) for chosen in (~theirs, theirs))
     known = int((~theirs).sum()), int(theirs.sum()), estimate(ours), estimate(new)
     if few := _too_few(mine, champion, challenger):
-        return ShadowVerdict(*known, Estimate(None, None, None), 0.0, False, few)
+        return ShadowVerdict(*known, Estimate(None, None, None), 0.0, False, False, few)
     certainty = share_above(ours - new, 0.0)
     told = (
         f"people corrected {new[0]:.2f} objects a frame of {challenger} and {ours[0]:.2f} of {champion}: "
         f"fewer with {certainty:.1%} certainty where {confidence:.0%} is asked for"
     )
-    return ShadowVerdict(*known, estimate(ours - new), certainty, certainty >= confidence, told)
+    return ShadowVerdict(*known, estimate(ours - new), certainty, certainty >= confidence, True, told)
 
 
 def shadow_refusals(verdict: ShadowVerdict | None, settings: PromotionSettings) -> list[str]:
@@ -133,8 +135,14 @@ def _too_few(frames: Sequence[ShownFrame], champion: str, challenger: str) -> st
     """Why nothing can be told yet; "" when it can."""
     of = {model: [frame for frame in frames if model in frame.models] for model in (challenger, champion)}
     families = {model: len({frame.family for frame in found}) for model, found in of.items()}
-    if all(len(of[model]) >= FEWEST_FRAMES and families[model] >= FEWEST_FAMILIES for model in of):
+    missing = [
+        f"{most - count} {what} of {model}'s"
+        for model in of
+        for count, most, what in ((len(of[model]), FEWEST_FRAMES, "frames"), (families[model], FEWEST_FAMILIES, "cars"))
+        if count < most
+    ]
+    if not missing:
         return ""
     seen = " and ".join(f"{len(of[model])} frames of {families[model]} cars with {model}'s" for model in of)
-    needed = f"{FEWEST_FRAMES} of each are needed, of {FEWEST_FAMILIES} cars"
-    return f"people have accepted {seen} pre-labels; {needed}, to tell which they correct less"
+    needed = f"{FEWEST_FRAMES} of each are needed, of {FEWEST_FAMILIES} cars, to tell which they correct less"
+    return f"people have accepted {seen} pre-labels; {needed}: {', '.join(missing)} are missing"

@@ -29,6 +29,7 @@ from pipelines.learn import Pulled, promote, to_beat, train
 from pipelines.models import MODELS, Model
 from pipelines.results import TEST, ModelResult
 from training.bundle import ModelName, class_names, read_bundle
+from training.promotion import complete_promotion
 
 _KEY_LENGTH = 12
 _RESULT, _LAST, _BEGUN = "result.json", "last.json", "begun"
@@ -177,8 +178,9 @@ def _key(desk: Desk, lessons: Lessons) -> str:
 
 def _learn(bench: HomeBench, lessons: Lessons) -> Learnt:
     pulled = Pulled(lessons.dataset, lessons.test_set, lessons.images, {})
-    results = {}
+    results, store = {}, bench.run.project.training.promotion.publish_to
     for model in MODELS:
+        complete_promotion(bench.registry, model.name, bench.run.bundles, store=store)
         before = to_beat(bench, model, pulled, _champion(bench, model), number=0)
         training = train(bench, model, pulled, before, number=0)
         results[model.name] = promote(bench, model, pulled, before, training, number=0)
@@ -229,7 +231,7 @@ def _decode(path: Path) -> Learnt | None:
 
 
 def rows_of(learnt: Learnt) -> Sequence[dict[str, Any]]:
-    """A row for each challenger that was judged, for people: that of the learn before if people saw it, then ours."""
+    """A row for each challenger that was judged, for people: that of the learn before if people see it, then ours."""
     return [
         {
             "model": name,

@@ -8,11 +8,11 @@ that one killed half-way leaves nothing that looks whole.
 import fcntl
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 import psutil
@@ -26,11 +26,10 @@ from pipelines.annotation.history import History
 from pipelines.curating.syncing import VERSIONS
 from pipelines.flows.backing_up import UPKEEP
 from pipelines.flows.home import LEARN
+from pipelines.flows.wanted import wanted_bundles
 from pipelines.modelling.place import find_place
 from pipelines.shelf import Shelf
 from scrapers.catalog import Catalog
-from training.bundle import read_pointer
-from training.registered import RegisteredVersion, Turn
 
 GRACE = timedelta(days=1)
 _DIGEST_LENGTH = 64
@@ -136,27 +135,6 @@ def _bundles(home: Path) -> Iterator[Path]:
     wanted = set(wanted_bundles(find_place(home, None).registry, bundles))
     found = (path for path in sorted(bundles.iterdir()) if path.is_dir() and len(path.name) == _DIGEST_LENGTH)
     yield from (path for path in found if path.name not in wanted)
-
-
-class Versions(Protocol):
-    """What is asked of the registry."""
-
-    def models(self) -> Sequence[str]: ...
-    def history(self, model: str) -> Sequence[Turn]: ...
-    def aliases(self, model: str) -> Mapping[str, str]: ...
-    def versions(self, model: str) -> Sequence[RegisteredVersion]: ...
-
-
-def wanted_bundles(registry: Versions, bundles: Path) -> Iterator[str]:
-    """The bundles that are served, are an alias's or its parent's, or that a rollback leads to."""
-    for model in registry.models():
-        turns = {turn.version for turn in registry.history(model)}
-        wanted = turns | set(registry.aliases(model).values())
-        versions = {one.version: one for one in registry.versions(model)}
-        wanted |= {one.parent for one in versions.values() if one.version in wanted and one.parent}
-        yield from (one.bundle for one in versions.values() if one.version in wanted and one.bundle)
-        if pointed := read_pointer(bundles, model):
-            yield pointed
 
 
 def _images(home: Path, ledger_url: str | None) -> Iterator[Path]:

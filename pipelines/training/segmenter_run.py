@@ -6,7 +6,7 @@ from typing import Any
 
 from rich.console import Console
 
-from datasets.files import digest
+from datasets.files import digest, is_complete
 from pipelines.dataset.options import find_project, open_shelf
 from pipelines.output import show
 from pipelines.progress import Progress
@@ -19,7 +19,7 @@ from training.evaluation.plots import draw_pictures
 from training.jobs import SegmenterJob, run_training
 from training.run_folder import RunFolder, write_results
 from training.segmenter import predict_with_segmenter, told_skipped
-from training.segmenting.outlined import Parts, choose_parts
+from training.segmenting.outlined import Parts, choose_parts, read_outlined
 from training.settings import SegmenterSettings
 from training.worst import worst_tiles
 
@@ -52,7 +52,9 @@ def train_and_test(asked: Asked, settings: SegmenterSettings) -> None:
 
 
 def _train(run: RunFolder, data: TrainingData, settings: SegmenterSettings, seed: int, progress: Progress) -> None:
-    parts, notes = choose_parts(data.dataset, settings, seed=seed), list[str]()
+    parts = choose_parts(data.dataset, settings, seed=seed)
+    notes = [parts.note] if parts.note else []
+    was_trained = is_complete(run.best)
     job = SegmenterJob(
         dataset=data.annotations,
         taxonomy=data.taxonomy,
@@ -69,7 +71,15 @@ def _train(run: RunFolder, data: TrainingData, settings: SegmenterSettings, seed
             on_epoch=lambda epoch, epochs, row: step.advance(to=epoch, of=epochs, note=f"loss {row['loss']:.3f}"),
             on_note=notes.append,
         )
+    if was_trained and (skipped := _skipped(parts, data, settings)):
+        notes.append(told_skipped(skipped))
     _test(run, job, data, parts, notes, progress)
+
+
+def _skipped(parts: Parts, data: TrainingData, settings: SegmenterSettings) -> list[str]:
+    """The images that a training left out, of which it told somebody who was killed before the report."""
+    images = (*parts.train, *parts.val)
+    return read_outlined(data.dataset.live, images, data.store, size=settings.image_size)[1]
 
 
 def _test(

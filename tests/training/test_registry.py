@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from training.bundle import BundleSpec, read_bundle, read_pointer, write_bundle
+from training.bundle import BundleSpec, pointer_path, read_bundle, read_pointer, write_bundle
 from training.errors import NoSuchModel, NotPublishable
-from training.promotion import promote, publish_champion, roll_back
+from training.promotion import complete_promotion, promote, publish_champion, roll_back
 from training.registry import RegisteredVersion, Registry
 
 MODEL = "damage_detector"
@@ -163,11 +163,41 @@ def test_a_version_has_to_beat_the_champion_that_it_went_on_from(
 
     third = described(registry, training, "before 3", model="before", parent=second.version)
     own = described(registry, training, "before 4", model="before", parent=second.version)
-    assert registry.challenger_before("before", "before 4") == third, "that of the round itself is not meant"
+    assert registry.challenger_before("before", "before 4") is None, "that of the round itself is not meant"
     assert registry.challenger_before("before", "before 5") == own
     promote(registry, third, tmp_path, now=NOW, by="before 4")
     assert registry.champion_before("before", "before 4") == second, "the champion that the round found"
-    assert registry.champion_before("before", "before 5") == third
+    promote(registry, own, tmp_path, now=NOW, by="before 4")
+    assert registry.champion_before("before", "before 4") == second, "the champion that the round found"
+    assert registry.champion_before("before", "before 5") == own
+
+
+def test_a_challenger_stays_it_until_a_round_judged_it(registry: Registry, training: Path) -> None:
+    first = described(registry, training, "stays 1", model="stays")
+    newer = registered(registry, training, "stays 2", model="stays")
+    registry.describe(newer, bundle="2" * 64, metrics={}, as_challenger=False)
+    assert registry.challenger_before("stays", "stays 3") == first
+
+    registry.note_judged(first, by="stays 3")
+
+    judged = registry.challenger_before("stays", "stays 3")
+    assert judged is not None
+    assert (judged.version, judged.judged_by) == (first.version, "stays 3")
+    assert registry.challenger_before("stays", "stays 4") is None
+
+
+def test_a_promotion_killed_before_the_alias_moved_is_completed_whatever_comes_next(
+    registry: Registry, training: Path, tmp_path: Path
+) -> None:
+    first, second = (described(registry, training, f"dangling {n}", model="dangling") for n in range(2))
+    registry.note_turn(first, "promoted", now=NOW, by="one")  # and killed
+    complete_promotion(registry, "dangling", tmp_path)
+    assert registry.champion("dangling") == first
+    registry.note_turn(second, "promoted", now=NOW, by="two")  # and killed
+    for _ in range(2):
+        complete_promotion(registry, "dangling", tmp_path)
+        assert (registry.champion("dangling"), read_pointer(tmp_path, "dangling")) == (second, second.bundle)
+        pointer_path(tmp_path, "dangling").unlink()  # killed before it was served
 
 
 def test_without_history_a_rollback_goes_to_the_parent(registry: Registry, training: Path, tmp_path: Path) -> None:

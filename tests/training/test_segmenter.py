@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from msgspec.structs import replace as msgspec_replace
 from safetensors.torch import load_file
 from torch import distributed, nn
 from torchvision.models.detection import MaskRCNN
@@ -324,6 +325,16 @@ def test_perfect_masks_score_one_and_none_zero(pictures: list[Outlined], monkeyp
         row, rank = fit._validate(fit.model)
         assert row == {"val_mask_map50": pytest.approx(score), "val_mask_map50_95": pytest.approx(score)}
         assert rank == (row["val_mask_map50_95"],)
+
+
+def test_crowds_alone_are_nothing_to_rate_by(pictures: list[Outlined], monkeypatch: pytest.MonkeyPatch) -> None:
+    dataset = make()
+    crowds = [msgspec_replace(one, iscrowd=True) for one in dataset.annotations]
+    truth = make_dataset(dataset.taxonomy, dataset.images, crowds)
+    fit = SegmenterFitting(Small(2), pictures, pictures, SETTINGS, truth=truth, seed=0)
+    answers = [(one.image.sha256, []) for one in pictures]
+    monkeypatch.setattr("training.segmenting.fitting.find_objects", lambda *_, **__: answers)
+    assert fit._validate(fit.model) == ({}, ())
 
 
 def test_partial_labels_are_refused_unless_asked_for() -> None:

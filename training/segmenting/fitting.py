@@ -95,7 +95,7 @@ class SegmenterFitting(Fitting[SegmenterSettings]):
         return images, targets
 
     def _validate(self, model: nn.Module) -> tuple[dict[str, float], tuple[float, ...]]:
-        """Mask mAP of the val part, 0 while nothing is found."""
+        """Mask mAP of the val part, 0 while nothing is found; nothing where all that is to be found is of crowds."""
         ids = shape_ids(self.truth.taxonomy)
         found = dict(find_objects(model, self.val, [self.truth.taxonomy.name(one) for one in ids], batch=self.at_once))
         pair = to_mask_pair(self.truth, to_results(self.truth, found, ids), ids)
@@ -103,6 +103,8 @@ class SegmenterFitting(Fitting[SegmenterSettings]):
             return {}, ()
         matches, once = match(*pair, by="segm")["all"], np.ones((1, len(self.truth.images)))
         map50, map50_95 = (float(mean_average_precision(matches, once, ious=ious)[0]) for ious in (1, IOUS))
+        if math.isnan(map50_95):
+            return {}, ()
         row = agreed({"val_mask_map50": map50, "val_mask_map50_95": map50_95})
         return row, (row["val_mask_map50_95"],)
 

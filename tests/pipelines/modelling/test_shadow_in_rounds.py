@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from shutil import rmtree
 from typing import cast
 
 import pytest
@@ -20,13 +21,14 @@ from pipelines.champions import version_key
 from pipelines.flows.home import HomeRun
 from pipelines.flows.learning import Learnt, rows_of
 from pipelines.learn import Pulled, to_beat
-from pipelines.models import MODELS, promote_shadow
+from pipelines.models import MODELS, evaluate_and_promote
 from pipelines.progress import Progress
 from pipelines.project import parse_project
 from pipelines.results import ModelResult
 from pipelines.services import Services
+from pipelines.shadows import promote_shadow
 from pipelines.truth_site import Site
-from tests.pipelines.modelling.green_cars import NAME, TAXONOMY
+from tests.pipelines.modelling.green_cars import NAME, SIZE, TAXONOMY, write_green_graph
 from training.bundle import read_pointer
 from training.promotion import promote, roll_back
 from training.shadow import ShownFrame
@@ -45,6 +47,14 @@ class Rounds:
 
     def judge(self, *, number: int = 2) -> ModelResult:
         return promote_shadow(self.bench, MODEL, self.test_set, self.before(number=number), number=number)
+
+    def train(self, judged: ModelResult, folder: Path, *, number: int = 2) -> ModelResult:
+        """The round's own challenger, as good as the newest."""
+        training = folder / f"training {number}"
+        training.mkdir()
+        write_green_graph(training / "model.onnx", 0.6)
+        dataset = self.bench.registry.find(NEW).dataset
+        return evaluate_and_promote(self.bench, MODEL, dataset, self.test_set, judged, training, number=number)
 
     def before(self, *, number: int = 2) -> ModelResult:
         """The champion that a round finds."""
@@ -86,7 +96,8 @@ def rounds(own_home: Path) -> Iterator[Rounds]:
 def bench_of(home: Path, **promotion: object) -> Bench:
     settings = {"shadow_required": True, "shadow_share": 0.2, "min_class_objects": 1, "resamples": 100, **promotion}
     categories = [one.model_dump(mode="json") for one in TAXONOMY.categories]
-    project = parse_project({"categories": categories, "training": {"promotion": settings}}, where="here")
+    training = {"promotion": settings, "classifier": {"image_size": SIZE}}
+    project = parse_project({"categories": categories, "training": training}, where="here")
     return Bench(
         run=HomeRun(home, project, "run", "run"),
         services=Services("", Credentials("", ""), "", "", "", ()),
@@ -120,17 +131,65 @@ def test_a_challenger_that_people_corrected_less_takes_over_once(rounds: Rounds)
     assert rounds.served() == OLD
 
 
-def test_a_challenger_that_people_did_not_correct_less_leaves_the_champion(rounds: Rounds) -> None:
-    unseen = rounds.judge().shadow
+def test_a_challenger_that_people_did_not_correct_less_leaves_the_champion_also_once_its_bundle_is_gone(
+    rounds: Rounds,
+) -> None:
     rounds.show(wrong=NEW)
-    corrected = rounds.judge().shadow
+    judged = rounds.judge()
+    corrected = judged.shadow
 
-    assert unseen is not None
-    assert "it has not pre-annotated frames beside the champion" in unseen.reason
     assert corrected is not None
     assert f"people corrected 1.00 objects a frame of {NEW} and 0.00 of {OLD}" in corrected.reason
-    assert not corrected.promoted
+    assert (corrected.promoted, corrected.stays) == (False, False)
     assert (rounds.served(), rounds.before(number=3).champion) == (OLD, OLD)
+    rmtree(rounds.bench.run.bundles / str(rounds.bench.registry.find(NEW).bundle))
+    assert rounds.judge() == judged, "a rerun finds it judged"
+
+
+def test_a_challenger_stays_until_people_saw_enough_of_it_and_then_the_newest_takes_its_place(
+    rounds: Rounds, tmp_path: Path
+) -> None:
+    rounds.show(wrong=OLD, frames=20)
+    stays = rounds.judge()
+    newer = rounds.train(stays, tmp_path)
+    assert stays.shadow is not None
+    assert f"it stays beside {OLD}: people have accepted 10 frames of 10 cars with {NEW}'s" in stays.shadow.reason
+    assert f"10 frames of {NEW}'s, 10 frames of {OLD}'s are missing" in stays.shadow.reason
+    assert (newer.challenger, newer.next_shadow) == (f"{NAME}@4", NEW)
+    assert stays == rounds.judge() == rounds.judge(number=3), "a rerun and the next round find the same shadow"
+    rounds.show(wrong=OLD)
+
+    judged = rounds.judge(number=4)
+    learnt = rounds.train(judged, tmp_path, number=4)
+
+    assert (judged.champion, learnt.champion, rounds.served()) == (NEW, NEW, NEW)
+    assert learnt.next_shadow == f"{NAME}@5"
+    assert rounds.judge(number=4) == judged
+    waits = rounds.judge(number=5).shadow
+    assert waits is not None
+    assert (waits.challenger, waits.stays) == (f"{NAME}@5", True)
+
+
+def test_nobody_waits_for_frames_where_no_share_of_them_is_shown(rounds: Rounds) -> None:
+    told = promote_shadow(
+        bench_of(rounds.bench.run.folder, shadow_share=0.0), MODEL, rounds.test_set, rounds.before(), number=2
+    ).shadow
+    assert told is not None
+    assert not told.stays
+    assert "it has not pre-annotated frames beside the champion" in told.reason
+
+
+def test_whom_a_person_promoted_since_stays_champion_when_a_killed_round_runs_again(rounds: Rounds) -> None:
+    rounds.show(wrong=OLD)
+    rounds.judge()
+    person_s = rounds.bench.registry.find(f"{NAME}@2")
+    promote(rounds.bench.registry, person_s, rounds.bench.run.bundles, now=NOW)
+
+    judged = rounds.judge()
+
+    assert judged.shadow is not None
+    assert (judged.champion, rounds.served(), judged.shadow.promoted) == (person_s.name, person_s.name, False)
+    assert judged.shadow.reason == f"it was champion until {person_s.name} took its place"
 
 
 def test_a_promotion_that_was_killed_before_the_alias_moved_is_completed(rounds: Rounds) -> None:
