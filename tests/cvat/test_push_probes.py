@@ -19,11 +19,11 @@ from cvat.waiting import list_waiting
 from datasets.coco import Image
 from datasets.comparison import compare
 from datasets.geometry import clip_box
-from datasets.labelled import LabelledObject
+from datasets.labelled import LabelledObject, tag
 from datasets.ledger import Prelabel, Probe
 from datasets.taxonomy import DEFAULT_TAXONOMY
 from tests.cvat.played import directly
-from tests.cvat.pushed import DIRTY, DOOR, GUESS, PushDesk, make_desk
+from tests.cvat.pushed import DIRTY, DOOR, PushDesk, make_desk
 
 DENT = LabelledObject("dent", (30.0, 20.0, 50.0, 40.0), attributes={"rust": "much"})
 MODEL = "damage_detector@7"
@@ -159,9 +159,10 @@ def test_prelabelling_leaves_probed_images_and_control_jobs_alone(desk: PushDesk
         )
     )
     assert [(one.job.id, one.sha256s) for one in waiting] == [(first.id, [desk.images[1].sha256])]
-    guess = [Prelabel(desk.images[1].sha256, "damage_detector@1", GUESS)]
+    guess = [Prelabel(desk.images[1].sha256, "cleanliness_classifier@1", tag("dirty", score=0.9))]
     (one,) = waiting
-    prelabel_job(desk.client, desk.ledger, first.id, frames, guess, sha256s=one.sha256s, models={"damage_detector"})
+    seer = {"cleanliness_classifier"}
+    prelabel_job(desk.client, desk.ledger, first.id, frames, guess, sha256s=one.sha256s, models=seer)
     assert [one for number, one in desk.drawn(first) if number == 0] == before
-    assert [one.category for number, one in desk.drawn(first) if number == 1] == ["damaged door", "dent"]
+    assert [one.category for number, one in desk.drawn(first) if number == 1] == ["damaged door", "dirty"]
     assert [one.category for _, one in desk.drawn(control)] == ["damaged door"] * 2

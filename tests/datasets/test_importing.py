@@ -193,11 +193,11 @@ def test_a_box_that_is_none_is_told_with_its_place(
     assert "is not COCO: annotations.1.bbox" in told(write_folder(coco), taxonomy)
 
 
-def test_a_box_at_no_number_is_told_with_its_byte(
+def test_a_box_at_no_number_is_told_with_its_place(
     write_folder: Write, coco: dict[str, Any], taxonomy: Taxonomy
 ) -> None:
     coco["annotations"][1]["bbox"] = [float("nan"), 0, 1, 1]
-    assert "is not valid JSON at byte" in told(write_folder(coco), taxonomy)
+    assert "annotations.1.bbox.0" in told(write_folder(coco), taxonomy)
 
 
 def test_a_file_without_images_is_told(write_folder: Write, coco: dict[str, Any], taxonomy: Taxonomy) -> None:
