@@ -7,7 +7,7 @@ from operator import attrgetter
 from typing import Literal
 
 import msgspec
-from sqlalchemy import Connection, case, func, literal_column, select, update
+from sqlalchemy import Connection, bindparam, case, func, literal_column, select, update
 
 from datasets.coco import Image, Provenance
 from scrapers.catalog_tables import ADDRESSES, HANDED_OVER, IMAGES, OBSERVATIONS, as_text, insert_of, open_catalog
@@ -72,6 +72,12 @@ class Record:
 _NAMES = tuple(field.name for field in fields(Record))
 _VALUES = attrgetter(*_NAMES)
 
+# Made once: a statement is a circle of references, which would hold its list until the garbage collector comes by.
+_SOME = bindparam("some", expanding=True)
+_FATE = case((ADDRESSES.c.fate.is_not(None), ADDRESSES.c.fate), (ADDRESSES.c.sha256.is_not(None), "stored"))
+_KNOWN = select(ADDRESSES.c.url, func.coalesce(_FATE, "refused"), ADDRESSES.c.tries).where(ADDRESSES.c.url.in_(_SOME))
+_FIRST_URLS = select(IMAGES.c.sha256, IMAGES.c.url).where(IMAGES.c.sha256.in_(_SOME))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
@@ -111,13 +117,11 @@ class Catalog:
 
     def known(self, urls: Collection[str]) -> dict[str, Known]:
         """Those of the addresses that were asked for before."""
-        fate = case((ADDRESSES.c.fate.is_not(None), ADDRESSES.c.fate), (ADDRESSES.c.sha256.is_not(None), "stored"))
-        columns = (ADDRESSES.c.url, func.coalesce(fate, "refused"), ADDRESSES.c.tries)
         with self._engine.connect() as connection:
             return {
                 url: Known(fate, tries)
                 for some in _parts(list(urls))
-                for url, fate, tries in connection.execute(select(*columns).where(ADDRESSES.c.url.in_(some)))
+                for url, fate, tries in connection.execute(_KNOWN, {"some": some})
             }
 
     def note(self, entries: Sequence[Entry]) -> list[Entry]:
@@ -138,11 +142,7 @@ class Catalog:
 
     def _first_urls(self, connection: Connection, sha256s: Sequence[str]) -> dict[str, str | None]:
         return {
-            sha256: url
-            for some in _parts(sha256s)
-            for sha256, url in connection.execute(
-                select(IMAGES.c.sha256, IMAGES.c.url).where(IMAGES.c.sha256.in_(some))
-            )
+            sha256: url for some in _parts(sha256s) for sha256, url in connection.execute(_FIRST_URLS, {"some": some})
         }
 
     def images(self) -> list[Image]:
