@@ -7,7 +7,7 @@ from operator import attrgetter
 from typing import Literal
 
 import msgspec
-from sqlalchemy import Connection, bindparam, case, func, literal_column, select, update
+from sqlalchemy import BindParameter, Connection, bindparam, case, func, literal_column, select, update
 
 from datasets.coco import Image, Provenance
 from scrapers.catalog_tables import ADDRESSES, HANDED_OVER, IMAGES, OBSERVATIONS, as_text, insert_of, open_catalog
@@ -73,7 +73,7 @@ _NAMES = tuple(field.name for field in fields(Record))
 _VALUES = attrgetter(*_NAMES)
 
 # Made once: a statement is a circle of references, which would hold its list until the garbage collector comes by.
-_SOME = bindparam("some", expanding=True)
+_SOME: BindParameter[str] = bindparam("some", expanding=True)
 _FATE = case((ADDRESSES.c.fate.is_not(None), ADDRESSES.c.fate), (ADDRESSES.c.sha256.is_not(None), "stored"))
 _KNOWN = select(ADDRESSES.c.url, func.coalesce(_FATE, "refused"), ADDRESSES.c.tries).where(ADDRESSES.c.url.in_(_SOME))
 _FIRST_URLS = select(IMAGES.c.sha256, IMAGES.c.url).where(IMAGES.c.sha256.in_(_SOME))
