@@ -99,10 +99,11 @@ def _entries(urls: list[str]) -> Iterator[list["Entry"]]:
 
 def _visit(places: "Places", folder: Path, number: int) -> tuple[float, float]:
     """Seconds, and seconds of processor time, that a visit takes that finds nothing new."""
-    from scrapers.fetching import Fetcher
+    from scrapers.fetching.fetcher import Fetcher
+    from scrapers.fetching.settings import FetchSettings
     from scrapers.keeping import Rules, open_keeper
     from scrapers.scrape import Visit
-    from scrapers.settings import FetchSettings, LicencePolicy
+    from scrapers.settings import LicencePolicy
     from scrapers.sources.settings import UrlListSource
 
     source = UrlListSource(name="list", path=folder / "list.csv", columns={"url": "url", "license": "license"})

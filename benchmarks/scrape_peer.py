@@ -54,10 +54,11 @@ def visit_list(addresses: Path, folder: Path, server: str, *, apart: bool = Fals
     """All that a scrape does."""
     from datasets.store import ImageStore
     from scrapers.catalog import Catalog
-    from scrapers.fetching import Fetcher
+    from scrapers.fetching.fetcher import Fetcher
+    from scrapers.fetching.settings import FetchSettings, HostSettings
     from scrapers.keeping import Places, Rules, open_keeper
     from scrapers.scrape import Visit
-    from scrapers.settings import FetchSettings, HostSettings, LicencePolicy
+    from scrapers.settings import LicencePolicy
     from scrapers.sources.settings import UrlListSource
 
     source = UrlListSource(name="list", path=addresses, columns={"url": "url", "license": "license"})

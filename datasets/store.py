@@ -5,7 +5,6 @@ import io
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from PIL import ExifTags, UnidentifiedImageError
@@ -13,34 +12,10 @@ from PIL import Image as PillowImage
 
 from datasets.errors import BadDataset, TooManyPixels
 from datasets.files import write_bytes
+from datasets.stored_image import EXTENSIONS, Probe, StoredImage
 from datasets.write_behind import WriteBehind, write_behind
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")
-EXTENSIONS = {"JPEG": "jpg", "MPO": "jpg", "PNG": "png", "WEBP": "webp", "BMP": "bmp", "TIFF": "tif"}  # MPO: a phone's
-
-
-@dataclass(frozen=True, slots=True)
-class Probe:
-    """What an image's header says: file extension by content, upright size in pixels, EXIF's orientation (1 to 8)."""
-
-    extension: str
-    width: int
-    height: int
-    orientation: int = 1
-
-
-@dataclass(frozen=True, slots=True)
-class StoredImage:
-    """An image in the store; `file_name` is relative to the store's folder.
-
-    Width and height are those of the upright image; `orientation` is how EXIF says to turn the file's pixels for it.
-    """
-
-    sha256: str
-    file_name: str
-    width: int
-    height: int
-    orientation: int = 1
 
 
 @contextmanager

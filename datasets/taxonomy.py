@@ -13,6 +13,11 @@ from datasets.errors import UnknownCategory
 
 Kind = Literal["rectangle", "ellipse", "polygon", "polyline", "points", "mask", "cuboid", "skeleton", "tag", "any"]
 _RANGE = 3
+_PROBLEMS = {  # what pydantic says in other words of dataclasses than of models
+    "model_type": "has to be a mapping",
+    "dataclass_type": "has to be a mapping",
+    "unexpected_keyword_argument": "Extra inputs are not permitted",
+}
 
 
 class Settings(BaseModel):
@@ -25,7 +30,7 @@ def validation_problems(error: ValidationError) -> list[str]:
     """What is wrong with data from outside, each as `place: problem`."""
     return [
         f"{'.'.join(str(part) for part in entry['loc']) or 'the top level'}: "
-        + ("has to be a mapping" if entry["type"] == "model_type" else entry["msg"].removeprefix("Value error, "))
+        + _PROBLEMS.get(entry["type"], entry["msg"].removeprefix("Value error, "))
         for entry in error.errors(include_url=False)
     ]
 

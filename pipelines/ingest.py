@@ -30,7 +30,7 @@ from pipelines.models import MODELS
 from pipelines.results import TEST, TRAIN, RoundResult
 from pipelines.tasks import step
 from scrapers.errors import ScrapeError
-from scrapers.fetching import Fetcher
+from scrapers.fetching.fetcher import Fetcher
 from scrapers.keeping import Places, Rules, open_keeper
 from scrapers.scrape import Visit
 from scrapers.settings import LicencePolicy
@@ -63,7 +63,7 @@ def ingest(bench: Bench, *, number: int, previous: RoundResult | None, budget: i
 def scrape(bench: Bench) -> None:
     """New photographs into the store, each with where it came from."""
     project = bench.run.project
-    settings = project.fetch.model_copy(update={"allow_private": (*project.fetch.allow_private, bench.site.address)})
+    settings = replace(project.fetch, allow_private=(*project.fetch.allow_private, bench.site.address))
     places = Places(bench.catalog, bench.store, bench.store)
     policy = LicencePolicy(allowed=("*",), refused=())  # whoever gives ground truth may use it
     with (

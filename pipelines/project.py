@@ -17,7 +17,8 @@ from datasets.split import SplitSettings
 from datasets.taxonomy import DEFAULT_TAXONOMY, Category, Settings, Taxonomy, validation_problems
 from pipelines.errors import BadProject
 from pipelines.flows.settings import FlowSettings
-from scrapers.settings import FetchSettings, ScrapeSettings
+from scrapers.fetching.settings import FetchSettings
+from scrapers.settings import ScrapeSettings
 from training.settings import TrainingSettings
 
 SettingsModel = TypeVar("SettingsModel", bound=Settings)

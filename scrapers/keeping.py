@@ -16,10 +16,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from datasets.store import ImageStore, StoredImage
+from datasets.store import ImageStore
+from datasets.stored_image import StoredImage
 from datasets.write_behind import WriteBehind, write_behind
 from scrapers.catalog import Catalog, Entry, Fate, Record, State
-from scrapers.fetching import Answer
+from scrapers.fetching.answers import Answer
 from scrapers.fetching.spool import UNTAKEN
 from scrapers.found import FoundImage, Refusal
 from scrapers.licences import judge

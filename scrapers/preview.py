@@ -15,14 +15,16 @@ from datasets.files import write_bytes
 from datasets.seeing.templates import data_url
 from datasets.store import open_image
 from scrapers.catalog import Catalog
-from scrapers.fetching import Arrived, Fetcher, Wanted
+from scrapers.fetching.answers import Arrived, Wanted
 from scrapers.fetching.bulk import transfer
+from scrapers.fetching.fetcher import Fetcher
 from scrapers.fetching.images import describe
 from scrapers.fetching.robots import product_token
+from scrapers.fetching.settings import FetchSettings
 from scrapers.found import FoundImage, Page, Refusal
 from scrapers.licences import Verdict, judge, licence_name
 from scrapers.observing import Observation, Observer
-from scrapers.settings import FetchSettings, LicencePolicy
+from scrapers.settings import LicencePolicy
 from scrapers.sources.finding import find_pages
 from scrapers.sources.settings import Source
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datasets.duplicates.descriptor import describe_image
-from datasets.store import StoredImage
+from datasets.stored_image import StoredImage
 from scrapers.settings import RelevanceSettings
 
 Score = Callable[[bytes], float]

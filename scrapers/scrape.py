@@ -13,18 +13,20 @@ import msgspec
 
 from datasets.errors import CarloopError
 from scrapers.catalog import Catalog, Fate
-from scrapers.fetching import Arrived, Fetcher, Outcome, Wanted
-from scrapers.fetching import Fate as Transferred
+from scrapers.fetching.answers import Arrived, Outcome, Wanted
+from scrapers.fetching.answers import Fate as Transferred
 from scrapers.fetching.bulk import transfer
 from scrapers.fetching.decoding import Decoder, DecodingLimits
+from scrapers.fetching.fetcher import Fetcher
 from scrapers.fetching.images import describe
 from scrapers.fetching.network import OBJECTS
 from scrapers.fetching.robots import product_token
+from scrapers.fetching.settings import FetchSettings
 from scrapers.found import FoundImage, Refusal
 from scrapers.keeping import Keeper
 from scrapers.licences import judge
 from scrapers.observing import FIELDS, Observation, Observer, staleness
-from scrapers.settings import FetchSettings, LicencePolicy
+from scrapers.settings import LicencePolicy
 from scrapers.sources.finding import find_pages
 from scrapers.sources.settings import Source
 

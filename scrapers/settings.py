@@ -1,4 +1,4 @@
-"""The scraping parts of the project file: how to fetch, from where, under which licences, and what is worth keeping."""
+"""The scraping parts of the project file: from where, under which licences, and what is worth keeping."""
 
 from pathlib import Path
 from typing import Self
@@ -8,38 +8,6 @@ from pydantic import Field, model_validator
 from datasets.blurring.settings import BlurSettings
 from datasets.taxonomy import Settings
 from scrapers.sources.settings import Source
-
-
-class HostSettings(Settings):
-    """What one host allows: requests at once, and in a second (None: as fast as it answers)."""
-
-    at_once: int = Field(default=4, ge=1)
-    per_second: float | None = Field(default=None, gt=0)
-
-
-class FetchSettings(Settings):
-    """Manners and limits of the client.
-
-    `allow_private` names, as `host:port`, what may be on a private network; `ports` are allowed beside 80 and 443.
-    `public` holds for every public host and `private` for those of `allow_private`, unless `hosts` names them, as
-    `host:port` too. `timeout_s` is for each silence, `total_timeout_s` for a whole answer; a host that asks for longer
-    pauses than `max_wait_s` is left alone.
-    """
-
-    user_agent: str = "carloop/0.1 (+https://example.invalid/carloop; contact: set fetch: user_agent)"
-    timeout_s: float = Field(default=20.0, gt=0)
-    total_timeout_s: float = Field(default=120.0, gt=0)
-    max_wait_s: float = Field(default=120.0, ge=0)
-    max_image_bytes: int = Field(default=30_000_000, gt=0)
-    max_image_pixels: int = Field(default=80_000_000, gt=0)
-    max_page_bytes: int = Field(default=10_000_000, gt=0)
-    attempts: int = Field(default=3, ge=1)
-    at_once: int = Field(default=64, ge=1, description="connections to all hosts together")
-    public: HostSettings = HostSettings(per_second=10.0)
-    private: HostSettings = HostSettings(at_once=16)
-    hosts: dict[str, HostSettings] = Field(default_factory=dict)
-    ports: tuple[int, ...] = ()
-    allow_private: tuple[str, ...] = ()
 
 
 class LicencePolicy(Settings):

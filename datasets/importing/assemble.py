@@ -15,7 +15,8 @@ from datasets.importing.foreign import ForeignImage, ForeignObject, ForeignSourc
 from datasets.importing.frames import Frame, find_frame, place
 from datasets.importing.names import Names
 from datasets.importing.places import read_content
-from datasets.store import ImageBatch, StoredImage
+from datasets.store import ImageBatch
+from datasets.stored_image import StoredImage
 
 
 class Progress(Protocol):

@@ -9,7 +9,7 @@ from datasets.geometry import bounds, clip_box, clip_polygon, extent, rotation_o
 from datasets.importing.foreign import ForeignImage, ForeignObject
 from datasets.importing.geometry import scale_box, scale_polygons, turn_box, turn_mask, turn_points
 from datasets.rle import decode_mask
-from datasets.store import StoredImage
+from datasets.stored_image import StoredImage
 
 Size = tuple[int, int]
 Odd = Literal["turned", "scaled", "unsure which way up", "of another size"]

@@ -23,7 +23,8 @@ from datasets.importing.coco_file import (
 )
 from datasets.importing.families import check_family_pattern, family_in
 from datasets.importing.places import check_inside, find_image
-from datasets.store import Probe, probe
+from datasets.store import probe
+from datasets.stored_image import Probe
 from datasets.taxonomy import Settings, Taxonomy
 
 ANNOTATION_FILES = ("annotations.json", "_annotations.coco.json")

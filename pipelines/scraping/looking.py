@@ -14,7 +14,7 @@ from pipelines.progress import Progress
 from pipelines.project import Project
 from pipelines.scraping.place import Scraped
 from scrapers.errors import ScrapeError
-from scrapers.fetching import Fetcher
+from scrapers.fetching.fetcher import Fetcher
 from scrapers.keeping import Places
 from scrapers.licences import judge, licence_name
 from scrapers.observing import Observation, staleness

@@ -16,7 +16,7 @@ from pipelines.scraping.place import Scraped
 from pipelines.scraping.scoring import load_score
 from pipelines.scraping.sharding import ALL, Shard
 from scrapers.errors import ScrapeError
-from scrapers.fetching import Fetcher
+from scrapers.fetching.fetcher import Fetcher
 from scrapers.found import Refusal
 from scrapers.keeping import Places, Rules, open_keeper
 from scrapers.relevance import Relevance

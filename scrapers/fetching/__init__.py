@@ -20,9 +20,3 @@ Both keep to the same rules, which `visits` has once, without I/O: addresses are
 robots.txt is kept; each host has its own pace, which slows when the host does. A request that cannot be answered raises
 `FetchFailed` (it may work later) or its kind `FetchRefused` (it never will); both have `.status` where a server spoke.
 """
-
-from scrapers.fetching.answers import Answer, Arrived, Fate, Outcome, Wanted
-from scrapers.fetching.bulk import transfer
-from scrapers.fetching.fetcher import Fetcher
-
-__all__ = ["Answer", "Arrived", "Fate", "Fetcher", "Outcome", "Wanted", "transfer"]

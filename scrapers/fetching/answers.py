@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from datasets.store import StoredImage
+from datasets.stored_image import StoredImage
 from scrapers.errors import FetchFailed
 
 

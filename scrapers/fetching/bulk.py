@@ -12,21 +12,22 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from datasets.errors import CarloopError
-from datasets.store import StoredImage
+from datasets.stored_image import StoredImage
 from scrapers.errors import FetchFailed, FetchRefused
 from scrapers.fetching.addresses import Resolve, resolve_by_system
 from scrapers.fetching.answers import Answer, Arrived, Fate, Outcome, Wanted
 from scrapers.fetching.apart import Apart
 from scrapers.fetching.links import Link, Near, Seen
+from scrapers.fetching.settings import FetchSettings
 from scrapers.fetching.spool import Left
 from scrapers.fetching.visits import World
-from scrapers.settings import FetchSettings
 
 Sink = Callable[[Arrived], None]
 Check = Callable[[bytes], None]
 
 _AHEAD = 4096
 _BATCH = 64
+_PAYS = 2048
 _AT_HAND_S = 1.0
 
 
@@ -71,9 +72,9 @@ def _look_ahead(wanted: Iterator[Wanted]) -> tuple[list[Wanted], bool]:
     ahead, until = list[Wanted](), time.monotonic() + _AT_HAND_S
     for one in wanted:
         ahead.append(one)
-        if len(ahead) == _AHEAD or time.monotonic() > until:
+        if len(ahead) == _PAYS or time.monotonic() > until:
             break
-    return ahead, len(ahead) == _AHEAD and (os.cpu_count() or 1) > 1
+    return ahead, len(ahead) == _PAYS and (os.cpu_count() or 1) > 1
 
 
 def _each(link: Link, wanted: Iterator[Wanted], left: Left) -> Iterator[Seen]:

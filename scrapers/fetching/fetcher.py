@@ -18,6 +18,7 @@ from scrapers.fetching.addresses import Resolve, Target, resolve_by_system
 from scrapers.fetching.answers import Answer
 from scrapers.fetching.bodies import Body
 from scrapers.fetching.pinned import PinnedAdapter, Watch, cut_after
+from scrapers.fetching.settings import FetchSettings
 from scrapers.fetching.steps import (
     ReadingRobots,
     Reply,
@@ -31,7 +32,6 @@ from scrapers.fetching.steps import (
     is_redirect,
 )
 from scrapers.fetching.visits import World, conditions
-from scrapers.settings import FetchSettings
 
 _CHUNK_BYTES = 1 << 16
 _T = TypeVar("_T")

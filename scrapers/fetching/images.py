@@ -11,12 +11,12 @@ Sources: ITU-T T.81 (JPEG), W3C PNG 3, Google's WebP container, Microsoft's BITM
 import hashlib
 import struct
 
-from datasets.store import EXTENSIONS, Probe, StoredImage
+from datasets.stored_image import EXTENSIONS, Probe, StoredImage
 from scrapers.errors import FetchRefused
 from scrapers.fetching.answers import Answer
 from scrapers.fetching.robots import product_token
 from scrapers.fetching.robots_tags import forbidden_by_header
-from scrapers.settings import FetchSettings
+from scrapers.fetching.settings import FetchSettings
 
 _FRAMES = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})
 _BARE = frozenset({0x01, *range(0xD0, 0xD9)})
@@ -99,7 +99,7 @@ def _read_jpeg(content: bytes) -> tuple[int, int, int]:
             continue
         if marker in (0xD9, 0xDA):
             break
-        (length,) = struct.unpack_from(">H", content, at)
+        length = content[at] << 8 | content[at + 1]
         if marker in _FRAMES and size is None:
             size = struct.unpack_from(">HH", content, at + 3)
         elif marker == 0xE1 and content[at + 2 : at + 8] == b"Exif\0\0":

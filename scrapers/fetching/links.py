@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol, Self
 
-from datasets.store import StoredImage
+from datasets.stored_image import StoredImage
 from scrapers.errors import FetchFailed, FetchRefused
 from scrapers.fetching.answers import Answer, Wanted
 from scrapers.fetching.images import look_at

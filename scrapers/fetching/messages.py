@@ -4,14 +4,15 @@ from typing import IO
 
 import msgspec
 
-from datasets.store import StoredImage
+from datasets.stored_image import StoredImage
 from scrapers.fetching.pace import Pace
+from scrapers.fetching.settings import FetchSettings
 
 
 class Start(msgspec.Struct, array_like=True):
-    """The settings, as JSON, and the paces of those hosts that have been asked, by `host:port`; clocks are shared."""
+    """The settings, and the paces of those hosts that have been asked, by `host:port`; clocks are shared."""
 
-    settings: str
+    settings: FetchSettings
     paces: dict[str, Pace]
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from datasets.store import StoredImage
+from datasets.stored_image import StoredImage
 from scrapers.errors import FetchFailed, FetchRefused
 from scrapers.fetching.answers import Answer, Wanted
 from scrapers.fetching.images import look_at
@@ -20,7 +20,6 @@ from scrapers.fetching.messages import Granted, Head, Order, PageAsked, PageEnde
 from scrapers.fetching.network import OBJECTS, Came, Network
 from scrapers.fetching.spool import UNTAKEN, Spool
 from scrapers.fetching.visits import World
-from scrapers.settings import FetchSettings
 
 Message = Order | Taken | PageAsked | PageEnded
 
@@ -32,10 +31,10 @@ class Server:
     """Performs orders, and grants pages their turns. Begins nothing while too much that came has not been taken."""
 
     def __init__(self, start: Start, spool: Path) -> None:
-        self._settings = settings = FetchSettings.model_validate_json(start.settings)
-        self._world = World(settings)
+        self._settings = start.settings
+        self._world = World(start.settings)
         self._world.paces.update(start.paces)
-        self._spool = Spool(spool, at_once=settings.at_once)
+        self._spool = Spool(spool, at_once=start.settings.at_once)
         self._heads: list[Head | Granted] = []
         self._untaken = 0
         self._pages: set[asyncio.Task[None]] = set()

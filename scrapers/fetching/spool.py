@@ -18,7 +18,7 @@ from typing import Self
 
 import msgspec
 
-from datasets.store import StoredImage
+from datasets.stored_image import StoredImage
 from scrapers.fetching.answers import Answer
 
 REMEMBERED = 1024
@@ -48,12 +48,14 @@ class Spool:
 
     def __init__(self, folder: Path, *, at_once: int) -> None:
         self._folder, self._most = os.fspath(folder), REMEMBERED + at_once
+        self._handle = os.open(folder, os.O_RDONLY)
         self._logs = _log_paths(folder)
         self._turn, self._written = time.time_ns(), 0
         self._log = self._open_log()
 
     def close(self) -> None:
         os.close(self._log)
+        os.close(self._handle)
 
     def keep(self, answer: Answer, image: StoredImage) -> str:
         """Remember an image for a while; returns the path of its file. Raises OSError on a full disk."""
@@ -61,11 +63,13 @@ class Spool:
             self._next_turn()
         self._written += 1
         name = f"{self._turn}.{self._written}"
-        path = f"{self._folder}/{name}"
-        _write(path, answer.content)
-        head = _encode(answer, image, name)
-        os.write(self._log, len(head).to_bytes(4, "big") + head)
-        return path
+        file = os.open(name, _NEW, 0o666, dir_fd=self._handle)
+        try:
+            _write(file, answer.content)
+        finally:
+            os.close(file)
+        _write(self._log, _encode(answer, image, name))
+        return f"{self._folder}/{name}"
 
     def _open_log(self) -> int:
         return os.open(self._logs[self._turn % 2], _NEW, 0o644)
@@ -138,19 +142,16 @@ def _log_paths(folder: Path) -> tuple[Path, Path]:
 
 def _encode(answer: Answer, image: StoredImage, name: str) -> bytes:
     headers = dict(answer.headers)
-    return msgspec.msgpack.encode(
+    head = msgspec.msgpack.encode(
         _Head(answer.url, answer.final_url, answer.status, headers, answer.robots, answer.tries, name, image)
     )
+    return len(head).to_bytes(4, "big") + head
 
 
-def _write(path: str, content: bytes) -> None:
-    file = os.open(path, _NEW, 0o666)
-    try:
-        written = os.write(file, content)
-        while written < len(content):
-            written += os.write(file, memoryview(content)[written:])
-    finally:
-        os.close(file)
+def _write(file: int, content: bytes) -> None:
+    written = os.write(file, content)
+    while written < len(content):
+        written += os.write(file, memoryview(content)[written:])
 
 
 def _heads(path: Path) -> Iterator[_Head]:

@@ -17,6 +17,7 @@ from scrapers.fetching.addresses import Resolve, Target, pin, read_target, resol
 from scrapers.fetching.answers import Answer
 from scrapers.fetching.pace import TROUBLE, Pace
 from scrapers.fetching.robots import MAX_BYTES, Rules, product_token, read_rules
+from scrapers.fetching.settings import FetchSettings, HostSettings
 from scrapers.fetching.steps import (
     Paced,
     ReadingRobots,
@@ -31,7 +32,6 @@ from scrapers.fetching.steps import (
     is_redirect,
     retry_after_s,
 )
-from scrapers.settings import FetchSettings, HostSettings
 
 _MAX_REDIRECTS = 5
 _PIN_AGE_S = 300.0

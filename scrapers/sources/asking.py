@@ -7,7 +7,8 @@ from pydantic import BaseModel, ValidationError
 
 from datasets.taxonomy import validation_problems
 from scrapers.errors import RecipeFailed
-from scrapers.fetching import Answer, Fetcher
+from scrapers.fetching.answers import Answer
+from scrapers.fetching.fetcher import Fetcher
 
 Reply = TypeVar("Reply", bound=BaseModel)
 

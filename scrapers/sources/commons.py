@@ -10,7 +10,7 @@ from bs4 import BeautifulSoup
 from pydantic import BaseModel, Field
 
 from scrapers.errors import FetchFailed, RecipeFailed
-from scrapers.fetching import Fetcher
+from scrapers.fetching.fetcher import Fetcher
 from scrapers.found import FoundImage, Page, Refusal
 from scrapers.sources.asking import fetch_reply
 from scrapers.sources.settings import CommonsSource

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from scrapers.fetching import Fetcher
+from scrapers.fetching.fetcher import Fetcher
 from scrapers.found import Page, Refusal
 from scrapers.sources.coco_url import find_in_coco
 from scrapers.sources.commons import find_on_commons

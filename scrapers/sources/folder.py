@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from datasets.store import EXTENSIONS
+from datasets.stored_image import EXTENSIONS
 from scrapers.errors import RecipeFailed
 from scrapers.found import FoundImage, Page
 

@@ -7,7 +7,7 @@ from urllib.parse import urldefrag, urljoin, urlsplit, urlunsplit
 from bs4 import BeautifulSoup, Tag
 
 from scrapers.errors import FetchFailed, RecipeFailed
-from scrapers.fetching import Fetcher
+from scrapers.fetching.fetcher import Fetcher
 from scrapers.fetching.robots_tags import forbidden_by_page
 from scrapers.found import FoundImage, Page, Refusal
 from scrapers.sources.settings import ListingRecipe

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pydantic import BaseModel
 
 from scrapers.errors import FetchFailed
-from scrapers.fetching import Fetcher
+from scrapers.fetching.fetcher import Fetcher
 from scrapers.found import FoundImage, Page, Refusal
 from scrapers.sources.asking import fetch_reply
 from scrapers.sources.settings import OpenverseSource

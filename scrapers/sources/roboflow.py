@@ -12,7 +12,7 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from scrapers.errors import FetchFailed, RecipeFailed
-from scrapers.fetching import Fetcher
+from scrapers.fetching.fetcher import Fetcher
 from scrapers.found import Page
 from scrapers.sources.asking import fetch_reply
 from scrapers.sources.folder import Stated, find_in_folder, read_licenses

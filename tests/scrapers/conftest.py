@@ -17,10 +17,11 @@ from PIL import Image as PillowImage
 
 from datasets.store import ImageStore
 from scrapers.catalog import Catalog
-from scrapers.fetching import Fetcher
+from scrapers.fetching.fetcher import Fetcher
+from scrapers.fetching.settings import FetchSettings
 from scrapers.keeping import Places, Rules, open_keeper
 from scrapers.scrape import ScrapeReport, Visit
-from scrapers.settings import FetchSettings, LicencePolicy
+from scrapers.settings import LicencePolicy
 from scrapers.sources.settings import Source
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from datasets.store import StoredImage
+from datasets.stored_image import StoredImage
 from scrapers import keeping
 from scrapers.fetching.spool import UNTAKEN
 from scrapers.found import FoundImage

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from click.testing import CliRunner
 
 from pipelines.errors import BadProject
@@ -187,6 +188,21 @@ def test_two_sources_of_one_name_are_refused(write_project: Callable[..., Path],
     source = {"kind": "local", "name": "mine", "path": "."}
     write_project(source, source)
     with pytest.raises(BadProject, match="two are called 'mine'"):
+        run("list")
+
+
+@pytest.mark.parametrize(
+    ("fetch", "said"),
+    [
+        (3, "fetch: has to be a mapping"),
+        ({"atempts": 3}, "fetch.atempts: Extra inputs are not permitted"),
+        ({"attempts": 0}, "fetch.attempts: Input should be greater than or equal to 1"),
+        ({"hosts": {"cars.example:80": {"per_second": 0}}}, "per_second: Input should be greater than 0"),
+    ],
+)
+def test_a_wrong_fetch_setting_is_told(fetch: object, said: str, write_project: Callable[..., Path], run: Run) -> None:
+    write_project().write_text(yaml.safe_dump({"fetch": fetch}))
+    with pytest.raises(BadProject, match=said):
         run("list")
 
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from scrapers.fetching import Fetcher
-from scrapers.settings import FetchSettings
+from scrapers.fetching.fetcher import Fetcher
+from scrapers.fetching.settings import FetchSettings
 
 
 @pytest.fixture

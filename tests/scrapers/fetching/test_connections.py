@@ -14,8 +14,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from scrapers.fetching import Arrived, Fate, Outcome, Wanted, transfer
-from scrapers.settings import FetchSettings, HostSettings
+from scrapers.fetching.answers import Arrived, Fate, Outcome, Wanted
+from scrapers.fetching.bulk import transfer
+from scrapers.fetching.settings import FetchSettings, HostSettings
 from tests.scrapers.misbehaving_site import head, photograph
 
 NAME = "cars.test"

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from scrapers.errors import FetchFailed
-from scrapers.fetching import Fetcher
+from scrapers.fetching.fetcher import Fetcher
 
 MakeFetcher = Callable[..., Fetcher]
 

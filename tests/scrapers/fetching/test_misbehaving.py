@@ -3,12 +3,16 @@
 import re
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from scrapers.errors import FetchFailed, FetchRefused
-from scrapers.fetching import Arrived, Fate, Fetcher, Outcome, Wanted, transfer
-from scrapers.settings import FetchSettings, HostSettings
+from scrapers.fetching.answers import Arrived, Fate, Outcome, Wanted
+from scrapers.fetching.bulk import transfer
+from scrapers.fetching.fetcher import Fetcher
+from scrapers.fetching.settings import FetchSettings, HostSettings
 from tests.scrapers.misbehaving_site import WAYS, MisbehavingSite, misbehaving_site, photograph
 
 STORED, UNCHANGED, REFUSED, FAILED = Outcome.STORED, Outcome.UNCHANGED, Outcome.REFUSED, Outcome.FAILED
@@ -51,19 +55,17 @@ FATES: dict[str, tuple[Outcome, str]] = {
 OF_CONTENT = {"page", "svg", "one byte", "nothing", "half an image", "noai"}
 
 
-def settings_for(site: MisbehavingSite, **other: object) -> FetchSettings:
+def settings_for(site: MisbehavingSite, **other: Any) -> FetchSettings:
     """Limits so low that misbehaviour shows at once; all but `secret` may be visited."""
-    return FetchSettings.model_validate(
-        {
-            "allow_private": [site.host(way) for way in WAYS if way != "secret"],
-            "timeout_s": 0.3,
-            "total_timeout_s": 0.5,
-            "max_wait_s": 5,
-            "max_image_bytes": 1_000_000,
-            "attempts": 2,
-        }
-        | other
+    usual = FetchSettings(
+        allow_private=tuple(site.host(way) for way in WAYS if way != "secret"),
+        timeout_s=0.3,
+        total_timeout_s=0.5,
+        max_wait_s=5,
+        max_image_bytes=1_000_000,
+        attempts=2,
     )
+    return replace(usual, **other)
 
 
 @pytest.fixture(scope="module")

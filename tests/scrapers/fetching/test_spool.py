@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from datasets.store import StoredImage
-from scrapers.fetching import Answer, spool
+from datasets.stored_image import StoredImage
+from scrapers.fetching import spool
+from scrapers.fetching.answers import Answer
 from scrapers.fetching.spool import Left, Spool
 
 

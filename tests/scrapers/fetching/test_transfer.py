@@ -7,6 +7,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,14 @@ import pytest
 
 from datasets.errors import BadDataset
 from datasets.files import is_disk_full
-from scrapers.fetching import Arrived, Fetcher, Outcome, Wanted, bulk, spool, transfer
+from scrapers.fetching import bulk, spool
+from scrapers.fetching.answers import Arrived, Outcome, Wanted
 from scrapers.fetching.apart import Apart
+from scrapers.fetching.bulk import transfer
+from scrapers.fetching.fetcher import Fetcher
 from scrapers.fetching.messages import Start, packed
+from scrapers.fetching.settings import FetchSettings, HostSettings
 from scrapers.fetching.visits import World
-from scrapers.settings import FetchSettings, HostSettings
 from tests.scrapers.misbehaving_site import photograph
 
 
@@ -105,7 +109,7 @@ def test_a_network_of_its_own_goes_on_at_the_pace_of_the_pages_before(
     pace = world.pace(world.target(urls[0]))
     pace.begin(time.monotonic())
     pace.end(time.monotonic(), took_s=0.1, is_trouble=True)
-    assert msgspec.msgpack.decode(packed(Start("", world.paces))[4:], type=Start).paces == world.paces
+    assert msgspec.msgpack.decode(packed(Start(settings, world.paces))[4:], type=Start).paces == world.paces
     pace.gap_s = 1000.0
     with Apart(world, tmp_path) as network:
         network.add([Wanted(urls[0])])
@@ -117,8 +121,8 @@ def test_the_network_gets_a_process_of_its_own_when_thousands_are_at_hand(monkey
     monkeypatch.setattr("os.cpu_count", lambda: 2)
     many = (Wanted(f"http://cars.example/{number}.jpg") for number in range(5000))
     ahead, apart = bulk._look_ahead(many)
-    assert (apart, len(ahead), next(many).url) == (True, 4096, "http://cars.example/4096.jpg")
-    assert bulk._look_ahead(iter(ahead[:4095])) == (ahead[:4095], False)
+    assert (apart, len(ahead), next(many).url) == (True, 2048, "http://cars.example/2048.jpg")
+    assert bulk._look_ahead(iter(ahead[:2047])) == (ahead[:2047], False)
     monkeypatch.setattr("os.cpu_count", lambda: 1)
     assert not bulk._look_ahead(iter(ahead))[1]
 
@@ -142,14 +146,14 @@ def test_one_slow_host_holds_no_other(make_site: Callable[[], Any], urls: list[s
     slow = make_site()
     slow.publish("/robots.txt", "User-agent: *\nCrawl-delay: 0.3\n")
     wanted = [Wanted(slow.publish("/1.jpg", photograph())), *map(Wanted, urls)]
-    hosts = {"allow_private": (*settings.allow_private, slow.address)}
-    fates = list(transfer(wanted, ignore, settings=settings.model_copy(update=hosts)))
+    both = replace(settings, allow_private=(*settings.allow_private, slow.address))
+    fates = list(transfer(wanted, ignore, settings=both))
     assert {fate.outcome for fate in fates} == {Outcome.STORED}
     assert fates[0].wanted != wanted[0]
 
 
 def test_no_more_than_so_many_requests_are_open_at_a_host(site: Any, urls: list[str], settings: FetchSettings) -> None:
-    one = settings.model_copy(update={"private": HostSettings(at_once=1)})
+    one = replace(settings, private=HostSettings(at_once=1))
     assert [fate.wanted.url for fate in transfer(map(Wanted, urls), ignore, settings=one)] == urls
 
 
@@ -159,7 +163,7 @@ def test_pages_and_images_of_a_host_share_its_pace(
 ) -> None:
     host = HostSettings(at_once=2, per_second=200)
     page = site.publish("/page", "a page")
-    with closing(Fetcher(settings.model_copy(update={"hosts": {site.address: host}}))) as fetcher:
+    with closing(Fetcher(replace(settings, hosts={site.address: host}))) as fetcher:
 
         def wanted() -> Iterator[Wanted]:
             for number in range(130):
@@ -202,7 +206,7 @@ def test_what_had_arrived_before_a_kill_is_not_asked_for_again(
 def test_what_was_too_large_before_a_failure_is_judged_by_the_settings_of_now(
     urls: list[str], settings: FetchSettings, tmp_path: Path
 ) -> None:
-    tight = settings.model_copy(update={"max_image_pixels": 1})
+    tight = replace(settings, max_image_pixels=1)
     with closing(transfer(map(Wanted, urls[:2]), ignore, settings=tight, spool=tmp_path)) as fates:
         assert next(fates).outcome is Outcome.REFUSED
     after = transfer(map(Wanted, urls[:2]), ignore, settings=settings, spool=tmp_path)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from scrapers.errors import FetchFailed, RecipeFailed
-from scrapers.fetching import Fetcher
+from scrapers.fetching.fetcher import Fetcher
 from scrapers.found import FoundImage, Page, Refusal
 from scrapers.sources.commons import find_on_commons
 from scrapers.sources.settings import CommonsSource

@@ -10,7 +10,7 @@ import pytest
 from pyarrow.parquet import write_table
 
 from scrapers.errors import ArchiveRefused, RecipeFailed
-from scrapers.fetching import Fetcher
+from scrapers.fetching.fetcher import Fetcher
 from scrapers.found import FoundImage, Page
 from scrapers.keeping import Places
 from scrapers.sources.coco_url import find_in_coco

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from scrapers.errors import FetchFailed
-from scrapers.fetching import Fetcher
+from scrapers.fetching.fetcher import Fetcher
 from scrapers.found import FoundImage, Page, Refusal
 from scrapers.licences import licence_name
 from scrapers.sources.openverse import find_on_openverse

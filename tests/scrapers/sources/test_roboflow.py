@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from scrapers.errors import FetchFailed, RecipeFailed
-from scrapers.fetching import Fetcher
+from scrapers.fetching.fetcher import Fetcher
 from scrapers.found import FoundImage, Page, Refusal
 from scrapers.sources.roboflow import find_on_roboflow
 from scrapers.sources.settings import RoboflowSource

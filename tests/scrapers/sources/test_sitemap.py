@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from scrapers.errors import RecipeFailed
-from scrapers.fetching import Fetcher
+from scrapers.fetching.fetcher import Fetcher
 from scrapers.found import FoundImage, Page, Refusal
 from scrapers.sources.settings import SitemapSource
 from scrapers.sources.sitemap import find_in_sitemap
