@@ -31,6 +31,7 @@ class WriteBehind:
     def __init__(self, aside: Path) -> None:
         self._aside = aside
         self._device = aside.stat().st_dev
+        self._is_near: dict[str, bool] = {}  # by folder: whether its files can be moved here
         self._places: dict[str, str] = {}
         self._bytes = 0
 
@@ -43,14 +44,15 @@ class WriteBehind:
             self._add(place, part, len(content))
 
     def move(self, path: str | Path, source: str) -> None:
-        """Put the file `source` at `path` some time soon; as `write` does, from another disk or where one is there."""
-        place, status = os.fspath(path), os.stat(source)
-        if self._is_there(place):
-            return
-        if status.st_dev == self._device:
-            self._add(place, source, status.st_size)
+        """Put the file `source` at `path` soon, in place of what is there; from another disk as `write` does."""
+        folder = source.rpartition("/")[0]
+        is_near = self._is_near.get(folder)
+        if is_near is None:
+            is_near = self._is_near[folder] = os.stat(folder or ".").st_dev == self._device
+        if is_near:
+            self._add(os.fspath(path), source, 0)
         else:
-            self.write(place, Path(source).read_bytes())
+            self.write(path, Path(source).read_bytes())
 
     def flush(self) -> None:
         """Put everything at its place: whole, and durable before it can be seen there."""
@@ -66,7 +68,7 @@ class WriteBehind:
         except OSError as error:
             if error.errno != errno.EXDEV:
                 raise
-            self._device = -1  # two mounts of one disk: what comes is copied at once, and synced with the others
+            self._is_near[part.rpartition("/")[0]] = False  # two mounts of one disk: what comes is copied at once
             copy = f"{self._aside}/copy"
             shutil.copyfile(part, copy)
             sync(Path(copy))

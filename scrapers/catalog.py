@@ -70,7 +70,8 @@ class Record:
 
 
 _NAMES = tuple(field.name for field in fields(Record))
-_VALUES = attrgetter(*_NAMES)
+_VALUES = attrgetter(*_NAMES)  # asdict copies each value, at twenty times the cost
+_ADDRESS = ("url", "sha256", "refused", "fate", "source")
 
 # Made once: a statement is a circle of references, which would hold its list until the garbage collector comes by.
 _SOME: BindParameter[str] = bindparam("some", expanding=True)
@@ -110,10 +111,10 @@ class Catalog:
         self._insert = insert_of(self._engine)
         self._note_images = as_text(self._engine, self._insert(IMAGES).on_conflict_do_nothing(), _NAMES)
         insert = self._insert(ADDRESSES)
-        changed = {name: insert.excluded[name] for name in ("sha256", "refused", "fate", "source")}
+        changed = {name: insert.excluded[name] for name in _ADDRESS[1:]}
         again = changed | {"tries": ADDRESSES.c.tries + literal_column("1")}
         noted = insert.on_conflict_do_update(index_elements=["url"], set_=again)
-        self._note_addresses = as_text(self._engine, noted, ("url", *changed))
+        self._note_addresses = as_text(self._engine, noted, _ADDRESS)
 
     def known(self, urls: Collection[str]) -> dict[str, Known]:
         """Those of the addresses that were asked for before."""
@@ -133,8 +134,10 @@ class Catalog:
         with self._engine.begin() as connection:
             first: dict[str, str | None] = {}
             if records:
-                connection.exec_driver_sql(self._note_images, list(map(_row, records)))
-                first = self._first_urls(connection, [record.sha256 for record in records])
+                first = {record.sha256: record.url for record in records}
+                noted = connection.exec_driver_sql(self._note_images, list(map(_VALUES, records)))
+                if noted.rowcount != len(records):  # some were there, or came twice
+                    first = self._first_urls(connection, list(first))
             kept = [_as_kept(entry, first) for entry in entries]
             if kept:
                 connection.exec_driver_sql(self._note_addresses, list(map(_address, kept)))
@@ -230,20 +233,17 @@ class Catalog:
         self._engine.dispose()
 
 
-def _row(record: Record) -> dict[str, object]:
-    return dict(zip(_NAMES, _VALUES(record), strict=True))  # asdict copies each value, at twenty times the cost
-
-
 def _as_kept(entry: Entry, first: Mapping[str, str | None]) -> Entry:
     if entry.record is None or first[entry.record.sha256] == entry.url:
         return entry
     return replace(entry, fate="duplicate")
 
 
-def _address(entry: Entry) -> dict[str, str | None]:
-    sha256 = entry.record.sha256 if entry.record else None
-    reason = entry.reason if entry.record is None else None
-    return {"url": entry.url, "sha256": sha256, "refused": reason, "fate": entry.fate, "source": entry.source}
+def _address(entry: Entry) -> tuple[str | None, ...]:
+    """As the columns of `_ADDRESS`."""
+    if entry.record:
+        return entry.url, entry.record.sha256, None, entry.fate, entry.source
+    return entry.url, None, entry.reason, entry.fate, entry.source
 
 
 def _parts(values: Sequence[str]) -> Iterator[Sequence[str]]:

@@ -4,7 +4,7 @@ One GET after another; no cookies, no redirects, no decoding but a body's. Times
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
@@ -27,6 +27,7 @@ class Connection(asyncio.BufferedProtocol):
     def __init__(self, buffer: memoryview) -> None:
         self._buffer = buffer  # shared: what is read into it is parsed before anything else is read
         self._loop = asyncio.get_running_loop()
+        self._parser = HttpResponseParser(self)
         self._transport: asyncio.Transport | None = None
         self._waiting: asyncio.Future[Reply] | None = None
         self.is_reusable = True
@@ -39,7 +40,6 @@ class Connection(asyncio.BufferedProtocol):
         self._waiting = self._loop.create_future()
         self._step, self._turn = step, turn
         self._body: Body | None = None
-        self._parser = HttpResponseParser(self)
         self._fields: list[tuple[bytes, bytes]] = []
         self._head_bytes, self._is_headed = 0, False
         self.deadline, self.heard_at = deadline, self._loop.time()
@@ -164,12 +164,13 @@ class Connection(asyncio.BufferedProtocol):
 def _request(step: Sending) -> bytes:
     """Raises ValueError when a header would end early."""
     target = step.target
-    text = f"GET {target.path} HTTP/1.1\r\nHost: {target.netloc}\r\n{_lines(step.headers)}\r\n"
+    text = f"GET {target.path} HTTP/1.1\r\nHost: {target.netloc}\r\n{_lines(tuple(step.headers.items()))}\r\n"
     return text.encode("latin-1")
 
 
-def _lines(headers: Mapping[str, str]) -> str:
-    lines = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
+@lru_cache(maxsize=64)
+def _lines(headers: tuple[tuple[str, str], ...]) -> str:
+    lines = "".join([f"{name}: {value}\r\n" for name, value in headers])
     if lines.count("\n") != len(headers) or lines.count("\r") != len(headers):
         raise ValueError("a header of the request has a line end in it")
     return lines

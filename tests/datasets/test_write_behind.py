@@ -48,15 +48,17 @@ def test_what_is_there_already_stays(tmp_path: Path) -> None:
     assert (tmp_path / "one").read_bytes() == b"old"
 
 
-def test_a_file_is_moved_unless_one_is_there(tmp_path: Path) -> None:
-    for name in ("new", "other"):
+def test_a_file_is_moved_in_place_of_what_is_there(tmp_path: Path) -> None:
+    for name in ("one", "two", "three"):
         (tmp_path / name).write_bytes(name.encode())
     with write_behind.write_behind(tmp_path) as files:
-        files.move(tmp_path / "deep" / "a", str(tmp_path / "new"))
-        files.move(tmp_path / "deep" / "a", str(tmp_path / "other"))
-        assert (tmp_path / "new").exists()
-    assert (tmp_path / "deep" / "a").read_bytes() == b"new"
-    assert [(tmp_path / name).exists() for name in ("new", "other")] == [False, True]
+        files.move(tmp_path / "deep" / "a", str(tmp_path / "one"))
+        assert (tmp_path / "one").exists()
+        files.flush()
+        files.move(tmp_path / "deep" / "a", str(tmp_path / "two"))
+        files.move(tmp_path / "deep" / "b", str(tmp_path / "three"))
+    assert [(tmp_path / "deep" / name).read_bytes() for name in "ab"] == [b"two", b"three"]
+    assert not any((tmp_path / name).exists() for name in ("one", "two", "three"))
 
 
 def test_a_file_of_another_disk_is_copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
