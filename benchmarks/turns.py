@@ -32,9 +32,9 @@ def measure_in_turns(jobs: Mapping[str, Callable[[], Figures]], *, repeat: int) 
     return runs
 
 
-def run_child(module: str, arguments: Sequence[str]) -> Figures:
+def run_child(module: str, arguments: Sequence[str], *, python: str = sys.executable) -> Figures:
     """What one child found. Raises RuntimeError, with what it said, when it fails."""
-    done = subprocess.run([sys.executable, "-m", module, *arguments], capture_output=True, text=True)
+    done = subprocess.run([python, "-m", module, *arguments], capture_output=True, text=True)
     if done.returncode:
         raise RuntimeError(f"python -m {module} {' '.join(arguments)} failed:\n{done.stderr[-4000:]}")
     figures: Figures = json.loads(done.stdout.splitlines()[-1])
