@@ -17,21 +17,17 @@ from pipelines.output import show
 from pipelines.progress import Progress
 from pipelines.training.data import TrainingData, read_training_data
 from pipelines.training.options import Asked
+from pipelines.training.results import write_tested
 from pipelines.training.running import train_once
 from training.bundle import MODEL_FILE, Bundle, BundleSpec, class_names, file_sha256
-from training.charts import draw_grid, draw_history
 from training.detector_data import readable_images
 from training.evaluate import predict_subject
-from training.evaluation.folder import write_evaluation
-from training.evaluation.plots import draw_pictures
 from training.jobs import HISTORY_FILE, DetectorJob, run_training
-from training.run_folder import RunFolder, write_results
+from training.run_folder import RunFolder
 from training.settings import AUTO_BATCH, DetectorSettings
 from training.starting_weights import read_starting_weights
-from training.worst import worst_tiles
 
 MODEL = "damage_detector"
-TEST_FOLDER = "test"
 _DRY_TEST_IMAGES = 4
 
 
@@ -154,9 +150,8 @@ def _test(training: _Training, run: RunFolder, job: DetectorJob, progress: Progr
         "images": dict(Counter(image.split for image in live.images if image.split)),
         "best_epoch": _best_epoch(history),
         "notes": list(dict.fromkeys(notes)),
-        "test": None,
     }
-    pictures = draw_history(history)
+    subject = None
     if truth.images:
         with progress.step(f"test on {len(truth.images)} images", total=len(truth.images)) as step:
             subject = predict_subject(
@@ -167,12 +162,7 @@ def _test(training: _Training, run: RunFolder, job: DetectorJob, progress: Progr
                 seed=training.seed,
                 on_image=step.advance,
             )
-            report["test"] = write_evaluation(subject, run.path / TEST_FOLDER)
-        pictures |= draw_pictures(report["test"])
-        pictures["worst_errors.png"] = draw_grid(worst_tiles(subject, data.store))
-    else:
-        report["notes"].append("no image is left to test on; split the version with a larger test_fraction")
-    write_results(run, history=history, report=report, pictures=pictures)
+    write_tested(run, subject, data.store, history=history, report=report)
 
 
 def unpublished_bundle(best: Path, job: DetectorJob) -> Bundle:

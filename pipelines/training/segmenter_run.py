@@ -12,18 +12,13 @@ from pipelines.output import show
 from pipelines.progress import Progress
 from pipelines.training.data import TrainingData, read_training_data
 from pipelines.training.options import Asked
+from pipelines.training.results import write_tested
 from pipelines.training.running import train_once
-from training.charts import draw_grid, draw_history
-from training.evaluation.folder import write_evaluation
-from training.evaluation.plots import draw_pictures
 from training.jobs import SegmenterJob, run_training
-from training.run_folder import RunFolder, write_results
+from training.run_folder import RunFolder
 from training.segmenter import predict_with_segmenter, told_skipped
 from training.segmenting.outlined import Parts, choose_parts, read_outlined
 from training.settings import SegmenterSettings
-from training.worst import worst_tiles
-
-TEST_FOLDER = "test"
 
 
 def train_and_test(asked: Asked, settings: SegmenterSettings) -> None:
@@ -93,22 +88,14 @@ def _test(
         "images": {"train": len(parts.train), "val": len(parts.val), "test": len(parts.test)},
         "best_epoch": int(max(rated, key=lambda row: row["val_mask_map50_95"], default=history[-1])["epoch"]),
         "notes": list(dict.fromkeys(notes)),
-        "test": None,
     }
-    pictures = draw_history(history)
     with progress.step(f"test on {len(parts.test)} images", total=len(parts.test)) as step:
         subject, skipped = predict_with_segmenter(
             job, data.dataset.live, parts.test, test_set=data.digest, on_image=step.advance
         )
     if skipped:
         report["notes"].append(told_skipped(skipped))
-    if subject.truth.images:
-        report["test"] = write_evaluation(subject, run.path / TEST_FOLDER)
-        pictures |= draw_pictures(report["test"])
-        pictures["worst_errors.png"] = draw_grid(worst_tiles(subject, data.store))
-    else:
-        report["notes"].append("no image is left to test on; split the version with a larger test_fraction")
-    write_results(run, history=history, report=report, pictures=pictures)
+    write_tested(run, subject, data.store, history=history, report=report)
 
 
 def _show(run: RunFolder, *, as_json: bool) -> None:

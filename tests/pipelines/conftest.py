@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from datasets.rendering import write_rendered_cars
+from tests.cvat.conftest import CvatServer
 
 PROJECT = """
 name: tiny
@@ -35,6 +36,14 @@ class Finished:
     def folder(self) -> Path:
         (folder,) = (path for path in (self.home / "runs").iterdir() if path.is_dir())
         return folder
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CvatServer]:
+    """An embedded CVAT of this module's own."""
+    server = CvatServer(tmp_path_factory.mktemp("cvat"))
+    yield server
+    server.kill()
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,6 @@ import json
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -35,13 +34,6 @@ from training.bundle import BundleSpec, publish, write_bundle
 IMAGES = 6
 ANCHOR = [[[32.0], [32.0], [20.0], [10.0], [0.01], [0.87]]]
 """One dent in the middle of the square, and no damaged door."""
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CvatServer]:
-    server = CvatServer(tmp_path_factory.mktemp("cvat"))
-    yield server
-    server.kill()
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -36,13 +35,6 @@ name: cars
 categories: [{{name: dent, attributes: [{{name: old, type: checkbox}}]}}, {{name: damaged door}}]
 cvat: {{url: '{url}', project: {name}, segment_size: 2, control_share: 0}}
 """
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CvatServer]:
-    server = CvatServer(tmp_path_factory.mktemp("cvat"))
-    yield server
-    server.kill()
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -22,13 +21,6 @@ from pipelines.shelf import Shelf
 from tests.cvat.conftest import CvatServer
 from tests.cvat.played import directly
 from tests.pipelines.dataset.helpers import FRONT, PHOTOGRAPHS, REAR, SIDE, invoke, jpeg, picture, write_coco
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CvatServer]:
-    server = CvatServer(tmp_path_factory.mktemp("cvat"))
-    yield server
-    server.kill()
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,6 @@
 """Training a tiny timm network on squares: red ones are dirty, blue ones clean."""
 
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,10 +10,11 @@ import psutil
 import pytest
 import torch
 from safetensors.torch import load_file
-from torch import distributed, nn
+from torch import nn
 
 from datasets.errors import BadInput
 from datasets.taxonomy import Category, Taxonomy
+from tests.training.group import learn_together
 from training.classifier import train_classifier
 from training.classifying.fitting import ClassifierFitting, class_weights_of
 from training.classifying.network import make_network
@@ -173,27 +173,10 @@ def test_half_precision_without_bfloat16_scales_its_gradients_and_learns_the_sam
 def test_processes_that_share_each_batch_learn_as_one_does(tmp_path: Path) -> None:
     expected = fitting(Small(most=8)).run(lambda *_: None)
 
-    processes = [_fork(rank, of=2, folder=tmp_path) for rank in range(2)]
+    histories = learn_together(lambda: fitting(Small(most=4)).run(lambda *_: None), tmp_path)  # four of eight each
 
-    assert [os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) for process in processes] == [0, 0]
-    for rank in range(2):
-        told = json.loads((tmp_path / f"{rank}.json").read_text())
+    for told in histories:
         assert [row["loss"] for row in told] == pytest.approx([row["loss"] for row in expected], rel=1e-5)
-
-
-def _fork(rank: int, *, of: int, folder: Path) -> int:
-    """A process that fits with others, and writes its history to a file of its rank."""
-    if process := os.fork():
-        return process
-    try:
-        torch.set_num_threads(1)
-        store = distributed.FileStore(str(folder / "meeting"), of)
-        distributed.init_process_group("gloo", store=store, rank=rank, world_size=of)
-        history = fitting(Small(most=4)).run(lambda *_: None)  # four of eight each
-        (folder / f"{rank}.json").write_text(json.dumps(history))
-        os._exit(0)
-    finally:
-        os._exit(1)
 
 
 def test_a_gpu_that_is_not_there_is_told() -> None:

@@ -1,8 +1,8 @@
 """A tiny Mask R-CNN on outlined squares."""
 
-import os
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -11,7 +11,7 @@ import pytest
 import torch
 from msgspec.structs import replace as msgspec_replace
 from safetensors.torch import load_file
-from torch import distributed, nn
+from torch import nn
 from torchvision.models.detection import MaskRCNN
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
@@ -21,8 +21,9 @@ from torchvision.ops import MultiScaleRoIAlign
 from datasets.coco import Annotation, Dataset, Image, make_dataset, read_coco, with_negatives, write_coco
 from datasets.crops import Crop
 from datasets.errors import BadInput
-from datasets.files import read_json, write_json
+from datasets.files import read_json
 from datasets.taxonomy import Category, Taxonomy
+from tests.training.group import learn_together
 from training.devices import seed_epoch
 from training.errors import BadBundle, NothingToTrain
 from training.evaluation.scores import DetectorScores, scores_of
@@ -242,10 +243,8 @@ def test_accumulated_batches_are_one_step(pictures: list[Outlined]) -> None:
 def test_processes_that_share_each_batch_learn_as_one_does(pictures: list[Outlined], tmp_path: Path) -> None:
     expected = learn(pictures)
 
-    processes = [_fork(rank, pictures, of=2, folder=tmp_path) for rank in range(2)]
+    ours, others = learn_together(partial(learn, pictures), tmp_path)
 
-    assert [os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) for process in processes] == [0, 0]
-    ours, others = (read_json(tmp_path / f"{rank}.json") for rank in range(2))
     assert ours == others
     assert ours["small"] == pytest.approx(expected["small"], rel=1e-6)
     assert all(np.isfinite(ours["one without objects"]))
@@ -262,20 +261,6 @@ def learn(pictures: list[Outlined]) -> dict[str, list[float]]:
         "one without objects": fitting(make_tiny(classes=1), [pictures[0], bare], learning_rate=1e-4),
     }
     return {name: [row["loss"] for row in fit.run(lambda *_: None)] for name, fit in fits.items()}
-
-
-def _fork(rank: int, pictures: list[Outlined], *, of: int, folder: Path) -> int:
-    """A process that learns with others, and writes its losses to a file of its rank."""
-    if process := os.fork():
-        return process
-    try:
-        torch.set_num_threads(1)
-        store = distributed.FileStore(str(folder / "meeting"), of)
-        distributed.init_process_group("gloo", store=store, rank=rank, world_size=of)
-        write_json(folder / f"{rank}.json", learn(pictures))
-        os._exit(0)
-    finally:
-        os._exit(1)
 
 
 def test_a_network_tells_its_losses(pictures: list[Outlined]) -> None:

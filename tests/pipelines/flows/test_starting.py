@@ -92,13 +92,6 @@ def test_a_woken_starter_looks_again() -> None:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CvatServer]:
-    server = CvatServer(tmp_path_factory.mktemp("cvat"))
-    yield server
-    server.kill()
-
-
-@pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("home")
 

@@ -4,7 +4,6 @@ import base64
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
 from types import SimpleNamespace
@@ -107,13 +106,6 @@ def test_cvat_sdk_s_function_answers_what_is_evaluated(bundles: Path, files: lis
             shapes = function.detect(context, image)
         found.append([(names[s.label_id], tuple(s.points), s.attributes[1].value) for s in shapes])
     assert_alike(found, expected)
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CvatServer]:
-    server = CvatServer(tmp_path_factory.mktemp("cvat"))
-    yield server
-    server.kill()
 
 
 @pytest.fixture
