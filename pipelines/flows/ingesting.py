@@ -1,7 +1,7 @@
 """`ingest` in a home: scrape ─► collect ─► select ─► push ─► pre-annotate, so that people have something to correct."""
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
@@ -29,6 +29,11 @@ def scraped_name(project: Project) -> str:
     return f"{project.name}-scraped"
 
 
+def _pushed_name(project: Project) -> str:
+    """The name of the version that was last pushed to its end."""
+    return f"{project.name}-pushed"
+
+
 def collect_scraped(project: Project, home: Path) -> None:
     """Let the name stand for a version of what may be used of what was scraped. Raises BadDataset: there is none."""
     collect(Scraped(home), project, project.scrape.sources, scraped_name(project), only=False, as_json=False)
@@ -37,7 +42,8 @@ def collect_scraped(project: Project, home: Path) -> None:
 def choose_next(desk: Desk, home: Path) -> str | None:
     """The name of a version of the images that people are to look at next; None when none are left.
 
-    A part of them, as large as the project's test part, is of the test side. What was pushed is not chosen again.
+    A part of them, as large as the project's test part, is of the test side. What was pushed is not chosen again; what
+    was chosen, and may still be, is pushed first.
     """
     project, shelf = desk.project, desk.shelf
     pool = shelf.read(scraped_name(project)).live
@@ -45,14 +51,25 @@ def choose_next(desk: Desk, home: Path) -> str | None:
     pushed = {sha256 for frames in desk.ledger.read_frames().values() for sha256 in frames}
     seen = with_originals(shelf, pushed)
     rest = sided.only(image.sha256 for image in sided.images if image.sha256 not in seen)
+    name = f"{project.name}-next"
+    if _is_under_way(desk, name, rest, seen):
+        return name
     budget = project.flows.ingest.images
     tests = _tests(rest.images, budget=round(budget * project.split.test_fraction), seed=project.seed)
     chosen = [*_lessons(desk, home, rest, budget=budget - len(tests)), *tests]
     if not chosen:
         return None
-    name = f"{project.name}-next"
     shelf.write_name(name, write_version(rest.only(chosen), shelf.versions, parents=[_digest(desk)]))
     return name
+
+
+def _is_under_way(desk: Desk, name: str, rest: Dataset, seen: Collection[str]) -> bool:
+    """Whether an earlier choice was not pushed to its end, and all that is left of it may still be pushed."""
+    names = desk.shelf.names()
+    if name not in names or names.get(_pushed_name(desk.project)) == names[name]:
+        return False
+    left = {image.sha256 for image in desk.shelf.read(name).live.images if image.sha256 not in seen}
+    return bool(left) and left <= rest.by_sha256.keys()
 
 
 def _digest(desk: Desk) -> str:
@@ -93,6 +110,7 @@ def push_next(desk: Desk, name: str) -> dict[str, Any]:
     told, notes = push_version(desk, name, desk.project.cvat, PushChoice(seed=desk.project.seed))
     for note in notes:
         desk.progress.say(f"    {note}")
+    desk.shelf.write_name(_pushed_name(desk.project), desk.shelf.find(name).name)
     return told
 
 

@@ -17,7 +17,7 @@ from cvat.project import require_project
 from datasets.coco import Image
 from pipelines.annotation.desk import open_desk
 from pipelines.flows import entries
-from pipelines.flows.ingesting import push_next
+from pipelines.flows.ingesting import choose_next, collect_scraped, push_next
 from pipelines.progress import Progress
 from pipelines.project import read_project
 from pipelines.scraping.place import Scraped
@@ -37,13 +37,6 @@ PROJECT: dict[str, Any] = {
     "cvat": {"project": "cars", "segment_size": 2, "control_share": 0.0},
     "flows": {"ingest": {"images": AT_ONCE}},
 }
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CvatServer]:
-    server = CvatServer(tmp_path_factory.mktemp("cvat"))
-    yield server
-    server.kill()
 
 
 @pytest.fixture(scope="module")
@@ -184,6 +177,24 @@ def test_what_a_killed_push_left_is_not_pushed_twice(
     with open_desk(home.parent / "carloop.yaml", home, Progress(Console(stderr=True))) as desk:
         push_next(desk, "cars-next")
     assert frames_by_task(client, home) == before
+
+
+def test_what_was_chosen_before_a_kill_is_pushed_before_anything_else_is_chosen(
+    with_champions: dict[int, list[str]], ingest: Ingest, photographs: Path, home: Path
+) -> None:
+    def choose(numbers: range) -> str:
+        take(photographs, numbers)
+        scrape_now(project_path, home)
+        with open_desk(project_path, home, Progress(Console(stderr=True))) as desk:
+            collect_scraped(desk.project, home)
+            assert choose_next(desk, home) == "cars-next"
+            return desk.shelf.find("cars-next").name
+
+    project_path = home.parent / "carloop.yaml"
+    chosen = choose(range(FIRST + LATER, FIRST + LATER + 3))
+    assert choose(range(FIRST + LATER + 3, FIRST + LATER + 6)) == chosen
+    ingest()
+    assert Shelf(home).find("cars-next").name == chosen
 
 
 def test_ingesting_on_and_on_ends_with_every_photograph_pushed_once(
