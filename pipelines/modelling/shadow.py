@@ -85,12 +85,13 @@ def _pair(place: Place, url: str, name: str, champion: str | None, challenger: s
 
 
 def _newest_shown(url: str, name: str, champion: str) -> str | None:
-    """The newest version beside the champion that people saw; one that was trained since has nothing to tell."""
-    models = {model for frame in _read_all(url)[1] for model in frame.models} - {champion}
+    """The newest version after the champion that people saw; one that was trained since has nothing to tell."""
+    models = {model for frame in _read_all(url)[1] for model in frame.models}
     numbers = [
         int(number) for model, _, number in (m.partition("@") for m in models) if model == name and number.isdigit()
     ]
-    return f"{name}@{max(numbers)}" if numbers else None
+    newest = max(numbers, default=0)
+    return f"{name}@{newest}" if newest > int(champion.partition("@")[2]) else None
 
 
 def _read_all(url: str) -> "tuple[Outcomes, list[ShownFrame]]":

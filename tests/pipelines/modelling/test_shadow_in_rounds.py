@@ -1,5 +1,6 @@
 """A round judges the challenger of the round before, which people saw beside the champion."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -8,9 +9,11 @@ from shutil import rmtree
 from typing import cast
 
 import pytest
+from click.testing import CliRunner
 from rich.console import Console
 
 from cvat.client import Credentials
+from datasets.errors import BadInput
 from datasets.importing import TruthFolder
 from datasets.labelled import tag
 from datasets.ledger import Prelabel, Pull
@@ -21,6 +24,7 @@ from pipelines.champions import version_key
 from pipelines.flows.home import HomeRun
 from pipelines.flows.learning import Learnt, rows_of
 from pipelines.learn import Pulled, to_beat
+from pipelines.modelling.cli import model
 from pipelines.models import MODELS, evaluate_and_promote
 from pipelines.progress import Progress
 from pipelines.project import parse_project
@@ -105,6 +109,17 @@ def bench_of(home: Path, **promotion: object) -> Bench:
         truth=TruthFolder((), frozenset(), 0, 0, 0),
         progress=Progress(Console(stderr=True)),
     )
+
+
+def test_the_command_compares_the_champion_with_what_people_saw_of_a_later_one(rounds: Rounds, own_home: Path) -> None:
+    arguments = ["shadow", NAME, "--home", str(own_home), "--json"]
+    rounds.show(wrong=OLD)
+    told = json.loads(CliRunner().invoke(model, arguments, catch_exceptions=False).stdout)
+    assert (told["champion"], told["challenger"], told["verdict"]["is_better"]) == (OLD, NEW, True)
+    registry = rounds.bench.registry
+    promote(registry, registry.find(NEW), rounds.bench.run.bundles, now=NOW)
+    with pytest.raises(BadInput, match=f"{NEW} cannot be compared with itself"):
+        CliRunner().invoke(model, arguments, catch_exceptions=False)
 
 
 def test_a_challenger_that_people_corrected_less_takes_over_once(rounds: Rounds) -> None:
