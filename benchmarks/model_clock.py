@@ -86,13 +86,13 @@ def clock_graphs(clock: ModelClock) -> None:
 
 
 def clock_networks(clock: ModelClock) -> None:
-    """Let the clock run while a torch network that learns is asked, and while gradients are computed.
+    """Let the clock run while a torch network that learns is asked, and while gradients are computed, of either call.
 
     Pauses count from the first gradients on: before, a network may be asked while it is built.
     """
     import torch
 
-    compute_gradients, has_learnt = clock.clocked(torch.Tensor.backward), False
+    compute_gradients, has_learnt = clock.clocked(torch.autograd.backward), False
 
     def call(self: Any, *args: Any, **kwargs: Any) -> Any:
         if not self.training:
@@ -108,4 +108,4 @@ def clock_networks(clock: ModelClock) -> None:
         compute_gradients(*args, **kwargs)
 
     torch.nn.Module.__call__ = call  # type: ignore[method-assign]
-    torch.Tensor.backward = backward  # type: ignore[method-assign]
+    torch.autograd.backward = backward  # what torch.Tensor.backward calls, too

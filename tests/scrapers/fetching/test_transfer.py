@@ -4,6 +4,8 @@ import errno
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -125,6 +127,12 @@ def test_the_network_gets_a_process_of_its_own_when_thousands_are_at_hand(monkey
     assert bulk._look_ahead(iter(ahead[:2047])) == (ahead[:2047], False)
     monkeypatch.setattr("os.cpu_count", lambda: 1)
     assert not bulk._look_ahead(iter(ahead))[1]
+
+
+def test_a_network_of_its_own_imports_little_so_that_it_starts_fast() -> None:
+    told = "import sys, scrapers.fetching.serving; print(*sys.modules)"
+    imported = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=True).stdout.split()
+    assert not {"PIL", "pydantic", "requests", "sqlalchemy"} & set(imported)
 
 
 def test_addresses_are_read_as_they_are_needed(site: Any, urls: list[str], settings: FetchSettings) -> None:
