@@ -1,7 +1,8 @@
 """Many files made durable together: written aside, synced by one barrier, then renamed.
 
-A file on its own costs an fsync of its content and one of its folder. Here up to `FILES` files, or `BYTES` bytes, share
-one barrier: `syncfs` on Linux, an fsync of each file elsewhere.
+A file on its own costs an fsync of its content and one of its folder. Here up to `FILES` files, or `BYTES` bytes of
+those that are written, share one barrier: `syncfs` on Linux, an fsync of each file elsewhere. The sizes of files that
+are moved are not asked for, which would cost more than to move them.
 """
 
 import ctypes

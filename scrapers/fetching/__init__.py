@@ -1,6 +1,7 @@
 """The one polite, safe client of the scrapers.
 
-`Fetcher` reads pages, APIs, images and files one at a time (requests); `transfer` brings many images at once (asyncio):
+`fetcher.Fetcher` reads pages, APIs, images and files one at a time (requests); `bulk.transfer` brings many images at
+once (asyncio):
 
     fetcher = Fetcher(settings)
     page = fetcher.fetch_page(url)                               # Answer: .text, .content, .final_url, .etag, …

@@ -27,7 +27,7 @@ Check = Callable[[bytes], None]
 
 _AHEAD = 4096
 _BATCH = 64
-_PAYS = 2048
+_PAYS = 2048  # so many images make up for what a process of its own takes to start
 _AT_HAND_S = 1.0
 
 

@@ -23,8 +23,8 @@ class FetchSettings:
 
     `at_once` connections to all hosts together. `allow_private` names, as `host:port`, what may be on a private
     network; `ports` are allowed beside 80 and 443. `public` holds for every public host and `private` for those of
-    `allow_private`, unless `hosts` names them, as `host:port` too. `timeout_s` is for each silence, `total_timeout_s`
-    for a whole answer; a host that asks for longer pauses than `max_wait_s` is left alone.
+    `allow_private`, unless `hosts` names them, as `host:port`, or as `host` for all its ports. `timeout_s` is for each
+    silence, `total_timeout_s` for a whole answer; a host that asks for longer pauses than `max_wait_s` is left alone.
     """
 
     __pydantic_config__: ClassVar[Mapping[str, Any]] = {"extra": "forbid"}

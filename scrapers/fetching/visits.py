@@ -97,7 +97,8 @@ class World:
 
     def _limits(self, target: Target) -> HostSettings:
         usual = self.settings.private if target.is_named else self.settings.public
-        return self.settings.hosts.get(f"{target.host}:{target.port}", usual)
+        hosts = self.settings.hosts
+        return hosts.get(f"{target.host}:{target.port}") or hosts.get(target.host, usual)
 
     def visit(self, request: Request) -> Visit:
         """The visit of an address. Raises FetchFailed with `tries`; a status that is no success is one too, but 304."""

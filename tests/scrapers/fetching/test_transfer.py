@@ -129,6 +129,13 @@ def test_the_network_gets_a_process_of_its_own_when_thousands_are_at_hand(monkey
     assert not bulk._look_ahead(iter(ahead))[1]
 
 
+def test_a_host_is_named_with_its_port_or_for_all_its_ports() -> None:
+    named = {"cars.example": HostSettings(at_once=2), "cars.example:80": HostSettings(at_once=3)}
+    world = World(FetchSettings(hosts=named, public=HostSettings(at_once=5)))
+    urls = ("https://cars.example/", "http://cars.example/", "http://vans.example/")
+    assert [world.at_once(url) for url in urls] == [2, 3, 5]
+
+
 def test_a_network_of_its_own_imports_little_so_that_it_starts_fast() -> None:
     told = "import sys, scrapers.fetching.serving; print(*sys.modules)"
     imported = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=True).stdout.split()
