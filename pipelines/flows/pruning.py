@@ -26,10 +26,11 @@ from pipelines.annotation.history import History
 from pipelines.curating.syncing import VERSIONS
 from pipelines.flows.backing_up import UPKEEP
 from pipelines.flows.home import LEARN
-from pipelines.flows.wanted import wanted_bundles
+from pipelines.flows.wanted import wanted_bundles, wanted_versions
 from pipelines.modelling.place import find_place
 from pipelines.shelf import Shelf
 from scrapers.catalog import Catalog
+from training.registry import Registry
 
 GRACE = timedelta(days=1)
 _DIGEST_LENGTH = 64
@@ -45,8 +46,10 @@ class Rubbish:
     bytes: int
 
 
-def find_rubbish(home: Path, *, ledger_url: str | None, now: datetime, grace: timedelta = GRACE) -> list[Rubbish]:
-    """What can be removed from a home, by kind.
+def find_rubbish(
+    home: Path, *, ledger_url: str | None, now: datetime, grace: timedelta = GRACE, versions: bool = False
+) -> list[Rubbish]:
+    """What can be removed from a home, by kind; dataset versions only if asked, for they may hold people's work.
 
     Raises:
         CarloopError: something cannot be read that may refer to other things; nothing is guessed then.
@@ -56,6 +59,7 @@ def find_rubbish(home: Path, *, ledger_url: str | None, now: datetime, grace: ti
         "trainings that are registered": lambda: _trained(home),
         "bundles": lambda: _bundles(home),
         "images": lambda: _images(home, ledger_url),
+        "dataset versions": lambda: _versions(home) if versions else (),
     }
     newest = (now - grace).timestamp()
     return [
@@ -78,11 +82,17 @@ def remove(rubbish: Iterable[Rubbish]) -> int:
 
 
 def prune(
-    home: Path, *, ledger_url: str | None, now: datetime, grace: timedelta = GRACE, dry_run: bool
+    home: Path,
+    *,
+    ledger_url: str | None,
+    now: datetime,
+    grace: timedelta = GRACE,
+    versions: bool = False,
+    dry_run: bool,
 ) -> list[Rubbish]:
     """Find what nothing refers to and, unless it is a dry run, remove it. No backup is made meanwhile."""
     with alone(home / UPKEEP):
-        rubbish = find_rubbish(home, ledger_url=ledger_url, now=now, grace=grace)
+        rubbish = find_rubbish(home, ledger_url=ledger_url, now=now, grace=grace, versions=versions)
         if not dry_run:
             remove(rubbish)
     return rubbish
@@ -129,12 +139,24 @@ def _trained(home: Path) -> Iterator[Path]:
 
 def _bundles(home: Path) -> Iterator[Path]:
     """Bundles that are not served, are no alias's, and that no rollback leads to."""
-    bundles, database = home / "bundles", home / "mlflow" / "mlflow.sqlite"
-    if not bundles.is_dir() or not database.is_file():
+    bundles, registry = home / "bundles", _registry(home)
+    if not bundles.is_dir() or registry is None:
         return
-    wanted = set(wanted_bundles(find_place(home, None).registry, bundles))
+    wanted = set(wanted_bundles(registry, bundles))
     found = (path for path in sorted(bundles.iterdir()) if path.is_dir() and len(path.name) == _DIGEST_LENGTH)
     yield from (path for path in found if path.name not in wanted)
+
+
+def _registry(home: Path) -> Registry | None:
+    return find_place(home, None).registry if (home / "mlflow" / "mlflow.sqlite").is_file() else None
+
+
+def _versions(home: Path) -> Iterator[Path]:
+    """Dataset versions that have no name, and that nothing was made of."""
+    wanted = wanted_versions(_registry(home), home)
+    yield from (
+        path for path in sorted(Shelf(home).versions.glob("*")) if is_complete(path) and path.name not in wanted
+    )
 
 
 def _images(home: Path, ledger_url: str | None) -> Iterator[Path]:

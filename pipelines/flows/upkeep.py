@@ -80,10 +80,13 @@ def restore_command(address: str, name: str | None, check: bool, home: Path, as_
     show_default=True,
     help="Days since the last change of what may be removed.",
 )
+@click.option("--versions", is_flag=True, help="Dataset versions without a name that nothing was made of, too.")
 @click.option("--fiftyone", is_flag=True, help="FiftyOne's datasets of versions that are gone, too.")
 @HOME
 @AS_JSON
-def prune_command(yes: bool, dry_run: bool, days: float, fiftyone: bool, home: Path, as_json: bool) -> None:
+def prune_command(
+    yes: bool, dry_run: bool, days: float, versions: bool, fiftyone: bool, home: Path, as_json: bool
+) -> None:
     """Remove what nothing refers to: parts that killed processes left, weights that the registry has, bundles that no
     champion or rollback needs, images in no version, scrape record or task.
 
@@ -104,7 +107,8 @@ def prune_command(yes: bool, dry_run: bool, days: float, fiftyone: bool, home: P
     except BadInput:  # nothing was pushed yet
         url = None
     grace = timedelta(days=days)
-    rubbish = prune(home, ledger_url=url, now=datetime.now(UTC), grace=grace, dry_run=not yes)
+    now = datetime.now(UTC)
+    rubbish = prune(home, ledger_url=url, now=now, grace=grace, versions=versions, dry_run=not yes)
     gone = _prune_fiftyone(home, dry_run=not yes) if fiftyone else []
     paths = [str(one.path.relative_to(home)) for one in rubbish]
     _tell(totals(rubbish), paths, gone, removed=yes, as_json=as_json)

@@ -78,7 +78,8 @@ def test_the_model_is_told_with_how_many_workers_serve_it_and_dead_ones_do_not(
         try:
             return workers_by_model()
         except requests.HTTPError as error:
-            assert error.response.status_code == 503  # it was handed to the worker that was just dying
+            if error.response.status_code != 503:  # which it is when the dying worker was to answer
+                raise
             return {}
 
     assert workers_by_model() == {"damage_detector@3": 2}

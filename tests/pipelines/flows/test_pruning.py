@@ -14,10 +14,11 @@ from click.testing import CliRunner
 from datasets.files import write_json
 from datasets.ledger import Ledger
 from datasets.store import ImageStore
+from datasets.versions import write_version
 from pipelines.flows import pruning
 from pipelines.flows.pruning import Rubbish, prune, totals
 from pipelines.flows.upkeep import prune_command
-from pipelines.flows.wanted import wanted_bundles
+from pipelines.flows.wanted import wanted_bundles, wanted_versions
 from pipelines.shelf import Shelf
 from tests.pipelines.dataset.helpers import FRONT, PHOTOGRAPHS, REAR, SIDE, invoke, write_coco
 from training.registered import RegisteredVersion, Turn
@@ -44,8 +45,8 @@ def ledger_of(home: Path) -> str:
     return f"sqlite:///{home / 'ledger.sqlite'}"
 
 
-def pruned(home: Path, *, dry_run: bool = False, now: datetime = LATER) -> list[Rubbish]:
-    return prune(home, ledger_url=ledger_of(home), now=now, dry_run=dry_run)
+def pruned(home: Path, *, dry_run: bool = False, now: datetime = LATER, versions: bool = False) -> list[Rubbish]:
+    return prune(home, ledger_url=ledger_of(home), now=now, dry_run=dry_run, versions=versions)
 
 
 def images(home: Path) -> int:
@@ -130,6 +131,36 @@ def test_a_folder_that_was_being_removed_when_killed_is_no_whole_one_and_goes_ne
     assert Shelf(home).read("one").images
 
 
+def test_versions_that_nothing_names_go_when_asked_and_their_images_after_them(home: Path) -> None:
+    shelf = Shelf(home)
+    first = shelf.find("one").name
+    made = write_version(shelf.read("one").only([]), shelf.versions, parents=[first])
+    shelf.write_name("one", made)
+
+    assert [one.kind for one in pruned(home, versions=True)] == ["images"]
+    assert shelf.read(first).images  # the named one was made from it
+
+    shelf.rename({made: first})
+    assert [one.kind for one in pruned(home)] == []
+    (gone,) = pruned(home, versions=True)
+    assert (gone.kind, gone.path.name) == ("dataset versions", made)
+    assert [path.name for path in shelf.versions.iterdir()] == [first]
+
+
+@pytest.mark.parametrize("told_in", ["selections/k/selection.json", "runs/now/config.yaml", "learn/k/result.json"])
+def test_a_version_that_a_file_names_stays(home: Path, told_in: str) -> None:
+    version = Shelf(home).find("one").name
+    (home / "datasets" / "names.json").unlink()
+    (home / told_in).parent.mkdir(parents=True)
+    (home / told_in).write_text(f'dataset: "{version}"')
+    pruned(home, versions=True)
+    assert Shelf(home).find(version).is_dir()
+
+
+def test_a_version_that_a_model_was_trained_or_tested_on_stays(home: Path) -> None:
+    assert wanted_versions(Versions(), home) >= {"lessons", "tests"}
+
+
 class Versions:
     """Six versions of a detector: the third serves, by way of the first; people see the fourth, the sixth is new."""
 
@@ -148,11 +179,12 @@ class Versions:
                 model=model,
                 version=str(number),
                 key="",
-                dataset="",
+                dataset="lessons",
                 parent="2" if number == 4 else None,
                 weights=Path(),
                 bundle=f"bundle {number}",
                 metrics={},
+                test_set="tests",
             )
             for number in range(1, 7)
         ]
