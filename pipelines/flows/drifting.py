@@ -1,27 +1,21 @@
 """`drift`: whether incoming images are other than those that models were trained on.
 
-Measures of each image (light, colour, sharpness, size, and the principal parts of what a model sees in it) are averaged
-over its family, for photographs of one car are no independent draws. Each measure's two distributions are compared by
-the Kolmogorov-Smirnov test, all together at a false discovery rate (Benjamini and Hochberg, 1995).
+Light, colour, sharpness, size, and the principal parts of what a model sees are compared (`drift_measures`).
 """
 
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-import cv2
 import msgspec
 import numpy as np
 from msgspec import Struct
-from scipy.stats import false_discovery_control, ks_2samp
 
 from datasets.coco import Dataset, Image
 from datasets.errors import BadDataset, BadInput
 from datasets.files import MANIFEST, digest, is_complete, new_folder, read_json, write_bytes, write_json
 from datasets.selecting.pool import Floats
 from datasets.split import unit_hash
+from pipelines.flows.drift_measures import Row, by_family, compare_measures, measure_images, values_of
 from pipelines.flows.drift_page import Seen, draw_page
 from pipelines.flows.ingesting import scraped_name
 from pipelines.flows.learning import read_last
@@ -30,33 +24,13 @@ from pipelines.modelling.place import find_place
 from pipelines.progress import Progress
 from pipelines.project import Project
 from pipelines.selecting.features import Embedder
-from pipelines.selecting.handmade import handmade, principal
+from pipelines.selecting.handmade import handmade
 from pipelines.selecting.looking import embedding_model, find_champions
 from pipelines.shelf import Shelf
 from training.bundle import Bundle
-from training.errors import UndecodableImage
-from training.predictors import Pixels, decode_ahead
 
-STATISTICS = ("brightness", "contrast", "saturation", "warmth", "sharpness", "megapixels", "width by height")
-_COMPONENTS = 8
-_SIDE = 256
 _FEWEST_FAMILIES = 8
 _RESULT, _PAGE = "drift.json", "drift.html"
-
-
-class Row(Struct, frozen=True):
-    """A measure: medians on both sides, the distance of its distributions in [0, 1], the adjusted p, the verdict."""
-
-    measure: str
-    before: float
-    now: float
-    distance: float
-    p: float
-    has_drifted: bool
-
-    def shown(self) -> dict[str, Any]:
-        told = {**msgspec.to_builtins(self), "has_drifted": "yes" if self.has_drifted else "no"}
-        return {name.replace("_", " "): value for name, value in told.items()}
 
 
 class Drift(Struct, frozen=True):
@@ -86,15 +60,6 @@ class Drift(Struct, frozen=True):
         if not drifted:
             return f"no drift: {sizes} look like those that models were trained on"
         return f"drift: {sizes} differ in {', '.join(drifted)} from those that models were trained on"
-
-
-@dataclass(frozen=True)
-class _Measured:
-    """Images that could be decoded, and their measures: statistics (N, S) and what a model sees of each (N, D)."""
-
-    images: tuple[Image, ...]
-    statistics: Floats
-    features: Floats
 
 
 def find_drift(
@@ -163,14 +128,11 @@ def _compare(
 ) -> None:
     embed = Embedder(model).embed if model else handmade
     with progress.step(f"look at {len(news) + len(olds):,} images", total=len(news) + len(olds)) as step:
-        now, before = (_measure(side, store, embed, step.advance) for side in (news, olds))
+        now, before = (measure_images(side, store, embed, step.advance) for side in (news, olds))
     _require_families(now.images, before.images)
-    components = principal(np.concatenate([now.features, before.features]))[:, :_COMPONENTS]
-    values = np.hstack([np.concatenate([now.statistics, before.statistics]), components])
-    names = [*STATISTICS, *(f"look {number + 1}" for number in range(components.shape[1]))]
-    ours, theirs = values[: len(now.images)], values[len(now.images) :]
-    by_now, by_before = _by_family(now.images, ours), _by_family(before.images, theirs)
-    rows = _rows(names, by_now, by_before, settings)
+    names, (ours, theirs) = values_of([now, before])
+    by_now, by_before = by_family(now.images, ours), by_family(before.images, theirs)
+    rows = compare_measures(names, by_now, by_before, settings)
     drift = Drift(
         folder.name,
         str(folder),
@@ -188,62 +150,6 @@ def _compare(
         content = {"drift": drift, "settings": settings}
         write_bytes(part / _PAGE, draw_page(content, seen, [store / image.file_name for image in unlike]))
         write_json(part / MANIFEST, {"images": len(now.images)})
-
-
-def _measure(images: Sequence[Image], store: Path, embed: Any, advance: Any) -> _Measured:
-    """Images that cannot be decoded are left out."""
-    of = {image.sha256: image for image in images}
-    seen, statistics, features = [], [], []
-    for sha256, pixels in decode_ahead((image.sha256, (store / image.file_name).read_bytes()) for image in images):
-        advance()
-        if not isinstance(pixels, UndecodableImage):
-            seen.append(of[sha256])
-            statistics.append(statistics_of(pixels))
-            features.append(embed(pixels))
-    return _Measured(tuple(seen), np.array(statistics, np.float32), np.array(features, np.float32))
-
-
-def statistics_of(pixels: Pixels) -> list[float]:
-    """`STATISTICS` of a picture, (H, W, 3) RGB: the first five from one of about 256 pixels' side.
-
-    Brightness, contrast, saturation in [0, 1]; warmth is the mean of Lab's b in [-1, 1]; sharpness is the logarithm of
-    the Laplacian's variance (Pech-Pacheco et al., 2000).
-    """
-    height, width = pixels.shape[:2]
-    scale = _SIDE / max(height, width)
-    small = cv2.resize(
-        pixels, (max(round(width * scale), 1), max(round(height * scale), 1)), interpolation=cv2.INTER_AREA
-    )
-    grey = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY).astype(np.float32) / 255
-    saturation = cv2.cvtColor(small, cv2.COLOR_RGB2HSV)[..., 1].mean() / 255
-    warmth = cv2.cvtColor(small, cv2.COLOR_RGB2LAB)[..., 2].astype(np.float32).mean() / 128 - 1
-    sharpness = np.log(cv2.Laplacian(grey, cv2.CV_32F).var() + 1e-6)
-    light = (grey.mean(), grey.std(), saturation, warmth, sharpness)
-    return [*map(float, light), height * width / 1e6, width / height]
-
-
-def _by_family(images: Sequence[Image], values: Floats) -> Floats:
-    """(F, M) means of (N, M) values over each family."""
-    rows: Mapping[str, list[int]] = defaultdict(list)
-    for row, image in enumerate(images):
-        rows[image.family].append(row)
-    return np.array([values[found].mean(0) for found in rows.values()])
-
-
-def _rows(names: Sequence[str], now: Floats, before: Floats, settings: DriftSettings) -> list[Row]:
-    found = [ks_2samp(now[:, at], before[:, at]) for at in range(len(names))]
-    adjusted = false_discovery_control([one.pvalue for one in found])
-    return [
-        Row(
-            measure=name,
-            before=float(np.median(before[:, at])),
-            now=float(np.median(now[:, at])),
-            distance=float(one.statistic),
-            p=float(p),
-            has_drifted=bool(p < settings.significance and one.statistic >= settings.least_effect),
-        )
-        for at, (name, one, p) in enumerate(zip(names, found, adjusted, strict=True))
-    ]
 
 
 def _most_unlike(images: Sequence[Image], values: Floats, others: Floats, *, most: int = 12) -> list[Image]:

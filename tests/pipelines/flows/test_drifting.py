@@ -8,7 +8,8 @@ import pytest
 from rich.console import Console
 
 from datasets.errors import BadInput
-from pipelines.flows.drifting import STATISTICS, Drift, find_drift, statistics_of
+from pipelines.flows.drift_measures import STATISTICS, statistics_of
+from pipelines.flows.drifting import Drift, find_drift
 from pipelines.flows.settings import DriftSettings, FlowSettings
 from pipelines.progress import Progress
 from pipelines.project import Project
