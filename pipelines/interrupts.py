@@ -5,6 +5,7 @@ forgotten; so it is noted too, and the next step of the work stops.
 """
 
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -35,9 +36,14 @@ def stop_if_interrupted() -> None:
 
 
 def was_interrupted(error: object) -> bool:
-    """Whether Ctrl-C is behind an error: a library that it interrupts may fail with one of its own."""
+    """Whether Ctrl-C, or SIGTERM in a flow, is behind an error: a library that it stops may raise one of its own."""
+    return _is_stop(error) or (isinstance(error, BaseException) and was_interrupted(error.__context__))
+
+
+def _is_stop(error: object) -> bool:
+    prefect = sys.modules.get("prefect.exceptions")  # which commands without flows need not import
     return isinstance(error, KeyboardInterrupt) or (
-        isinstance(error, BaseException) and was_interrupted(error.__context__)
+        prefect is not None and isinstance(error, prefect.TerminationSignal)
     )
 
 

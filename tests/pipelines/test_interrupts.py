@@ -1,9 +1,11 @@
 """Ctrl-C that a library loses still stops the work at its next step; each case in a process of its own."""
 
+import signal
 import subprocess
 import sys
 
 import pytest
+from prefect.exceptions import TerminationSignal
 
 from pipelines.interrupts import was_interrupted
 
@@ -52,15 +54,16 @@ with note_interrupts():
     assert told(code) == "True"
 
 
-def fail_when_interrupted() -> None:
+def fail_when_stopped(stop: BaseException) -> None:
     try:
-        raise KeyboardInterrupt
+        raise stop
     finally:
         raise ValueError("a library's own")
 
 
-def test_an_error_that_a_library_made_of_an_interrupt_counts_as_one() -> None:
+@pytest.mark.parametrize("stop", [KeyboardInterrupt(), TerminationSignal(signal.SIGTERM)])
+def test_an_error_that_a_library_made_of_a_stop_counts_as_one(stop: BaseException) -> None:
     with pytest.raises(ValueError, match="a library's own") as raised:
-        fail_when_interrupted()
+        fail_when_stopped(stop)
     assert was_interrupted(raised.value)
     assert not was_interrupted(ValueError("another"))
