@@ -185,7 +185,7 @@ def test_an_address_where_nobody_listens_is_told_at_once() -> None:
         connect("http://127.0.0.1:9", Credentials("somebody", "something")),
     ):
         pass
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 10  # to ask as often as later would take 15 s
 
 
 def test_an_address_that_has_no_cvat_is_told(shared_cvat_server) -> None:

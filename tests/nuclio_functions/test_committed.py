@@ -1,6 +1,5 @@
 """Carloop's own functions, run by the host from their committed folders."""
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,9 +22,7 @@ def test_the_committed_functions_annotate_frames_and_follow_what_is_published(
 ) -> None:
     publish_detector(version="3")
     publish_classifier()
-    began = time.monotonic()
     host = run_host()
-    took = time.monotonic() - began
 
     (rectangle,) = annotate_frame(host.functions[DETECTOR], photo, session=session)
     (tag,) = annotate_frame(host.functions[CLASSIFIER], photo, threshold=0.4, session=session)
@@ -36,7 +33,6 @@ def test_the_committed_functions_annotate_frames_and_follow_what_is_published(
     assert rectangle.values == {"model": "damage_detector@3", "confidence": "0.87"}
     assert (tag.label, tag.type, tag.points) == ("dirty", "tag", None)
     assert swapped.values["model"] == "damage_detector@4"
-    assert took < 15
 
 
 def test_the_committed_functions_leave_no_process_behind(

@@ -71,7 +71,7 @@ def test_the_ready_file_has_the_address_of_a_free_loopback_port(shared_cvat_serv
 
 def test_the_server_ends_with_the_process_that_started_it(cvat_server):
     cvat_server.process.stdin.close()
-    assert cvat_server.process.wait(5) == 0
+    assert cvat_server.process.wait(20) == 0
 
 
 def test_importing_the_server_loads_none_of_the_heavy_packages():
