@@ -1,6 +1,6 @@
 """Label economy: how many labels the default selection needs to be as good as random choice is with all of its own.
 
-    python -m benchmarks.label_economy [--home DIR] [--seeds N] [--rounds N] [--json]
+    python -m benchmarks.label_economy [--home DIR] [--seeds N] [--rounds N] [--svg FILE] [--json]
     python -m benchmarks.label_economy --truth FOLDER --project FILE [--learner frozen] [--seed-images N] [--budget N]
 
 On rendered cars everything is pinned in label_economy.yaml: renderer, first images, model, annotator, rounds, seeds.
@@ -19,12 +19,14 @@ from pydantic import Field
 from rich.console import Console
 
 from datasets.errors import CarloopError
+from datasets.files import write_bytes
 from datasets.rendering import write_rendered_cars
 from datasets.selecting.settings import StrategyName
 from datasets.taxonomy import Settings
 from pipelines.output import write_json
 from pipelines.progress import Progress
 from pipelines.project import Project, read_project
+from pipelines.selecting.drawing import draw_curves
 from pipelines.selecting.simulation import SimulationSettings, Wanted, simulate
 from pipelines.selecting.value_page import spell_strategy
 
@@ -61,6 +63,7 @@ class LabelEconomy(Settings):
 @click.option("--budget", type=click.IntRange(min=1), default=20, help="Labelled per round, with --truth.")
 @click.option("--seeds", type=click.IntRange(min=1), help="How many seeds [default: as pinned].")
 @click.option("--rounds", type=click.IntRange(min=1), help="How many rounds [default: as pinned].")
+@click.option("--svg", type=click.Path(path_type=Path, dir_okay=False), help="Draw the curves into this file.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def main(
     home: Path,
@@ -71,6 +74,7 @@ def main(
     budget: int,
     seeds: int | None,
     rounds: int | None,
+    svg: Path | None,
     as_json: bool,
 ) -> None:
     """The default selection against random choice, over seeds, with intervals."""
@@ -85,6 +89,8 @@ def main(
         told = simulate(project, truth, home, settings, wanted, progress)
     except CarloopError as error:
         raise click.ClickException(str(error)) from None
+    if svg:
+        write_bytes(svg, draw_curves(told, "svg"))
     if as_json:
         write_json(told)
     else:

@@ -2,7 +2,7 @@
 
 import io
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 from matplotlib.figure import Figure
 
@@ -17,8 +17,8 @@ _COLOURS = {
 }
 
 
-def draw_curves(told: Mapping[str, Any]) -> bytes:
-    """Mean quality against labelled images with a band of its interval, per strategy, as PNG."""
+def draw_curves(told: Mapping[str, Any], format: Literal["png", "svg"] = "png") -> bytes:
+    """Mean quality against labelled images with a band of its interval, per strategy."""
     figure = Figure(figsize=(7.5, 4.4), dpi=120, layout="constrained")
     axes = figure.add_subplot()
     for strategy, found in told["strategies"].items():
@@ -34,5 +34,5 @@ def draw_curves(told: Mapping[str, Any]) -> bytes:
     axes.grid(alpha=0.3)
     axes.legend(frameon=False)
     target = io.BytesIO()
-    figure.savefig(target, format="png")
+    figure.savefig(target, format=format, metadata={"Date": None} if format == "svg" else None)
     return target.getvalue()
