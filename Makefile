@@ -12,8 +12,8 @@ help:  ## what each command does
 demo: $(READY)  ## run two rounds of the loop on rendered cars, offline
 	$(BIN)/carloop demo
 
-test: $(READY)  ## run the tests, three files at a time: they wait for servers as much as they compute
-	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder
+test: $(READY)  ## run the tests, four files at a time: they wait for servers as much as they compute
+	$(BIN)/pytest -n 4 --dist loadfile --no-loadscope-reorder
 
 check: lint test  ## linters, types and tests
 
