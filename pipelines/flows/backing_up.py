@@ -7,16 +7,18 @@ backup is there. What can be made again is left out: caches, servers' own folder
 import os
 import sqlite3
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
-from datasets.errors import BadDataset, BadInput
+import msgspec
+
+from datasets.errors import BadDataset, BadInput, Unavailable
 from datasets.files import alone, new_folder
 from pipelines.annotation.desk import LEDGER_VARIABLE
 from pipelines.flows.settings import BackupSettings
-from pipelines.flows.vault import Backup, Held, Vault
+from pipelines.flows.vault import Backup, Held, UnreadableList, Vault
 from pipelines.progress import Progress
 from pipelines.project import Project
 
@@ -38,6 +40,7 @@ _TREES = (
 _IMAGES = ("datasets/store", "scraped/aside")
 _PASSED_OVER = ("descriptors.npz", "begun")
 _PROJECT = "carloop.yaml"
+_TOLD = 5
 
 
 def write_backup(
@@ -46,7 +49,8 @@ def write_backup(
     """Back a home up; gives the backup's name, what it has, and the names of older ones that it replaced.
 
     Raises:
-        BadInput: no place is named, it holds backups of another home, or there is no home.
+        BadInput: no place is named, it holds backups of another home, none of its lists can be read, or there is no
+            home.
         Unavailable: the place cannot be reached.
     """
     if not settings.to:
@@ -54,8 +58,9 @@ def write_backup(
     if not home.is_dir():
         raise BadInput(f"there is no home at {home}; name it by --home")
     vault, name = Vault(settings.to), f"{now.astimezone(UTC):%Y%m%dT%H%M%SZ}"
-    _require_ours(vault, home)
-    with alone(home / UPKEEP), tempfile.TemporaryDirectory(prefix="carloop-backup-") as aside:
+    unread = _require_ours(vault, home)
+    # Aside in the home, where pruning finds what a killed backup left.
+    with alone(home / UPKEEP), tempfile.TemporaryDirectory(prefix="carloop-backup-", dir=home) as aside:
         with progress.step("back up databases"):
             naming = {**_databases(home, Path(aside)), **_under(home, _pointers(home)), _PROJECT: project_path}
             files = vault.keep(naming)
@@ -64,14 +69,40 @@ def write_backup(
             files |= vault.keep({name: path for name, path in rest.items() if name not in naming})
         backup = Backup(_FORM, now.isoformat(timespec="seconds"), project.name, str(home.absolute()), files, _notes())
         vault.write(name, backup)
-        return name, backup, vault.forget(keep=settings.keep)
+        gone, older_unread = vault.forget(keep=settings.keep)
+        notes = _unread_notes(vault, {*unread, *older_unread}.difference(gone))
+        return name, msgspec.structs.replace(backup, notes=[*backup.notes, *notes]), gone
 
 
-def _require_ours(vault: Vault, home: Path) -> None:
-    """Old contents are removed with old backups, so a place is one home's alone."""
-    names = vault.names()
-    if names and (theirs := vault.read(names[-1]).home) != str(home.absolute()):
-        raise BadInput(f"{vault.address} holds backups of {theirs}, not of {home.absolute()}; name another place")
+def _require_ours(vault: Vault, home: Path) -> list[str]:
+    """Old contents are removed with old backups, so a place is one home's alone.
+
+    The newest list that can be read tells whose it is; gives the names of those after it.
+    """
+    unread: list[str] = []
+    for name in reversed(vault.names()):
+        try:
+            theirs = vault.read(name).home
+        except UnreadableList:
+            unread.append(name)
+            continue
+        if theirs != str(home.absolute()):
+            raise BadInput(f"{vault.address} holds backups of {theirs}, not of {home.absolute()}; name another place")
+        return unread
+    if unread:
+        raise BadInput(
+            f"{vault.address} has no list of a backup that can be read, so whose they are is not known; remove what is "
+            "in backups/ there, or name another place"
+        )
+    return []
+
+
+def _unread_notes(vault: Vault, names: Iterable[str]) -> list[str]:
+    return [
+        f"the list of backup {name} in {vault.address} is damaged, so that one cannot be restored; remove "
+        f"backups/{name}.json there, or put a good copy in its place: no content is removed before that"
+        for name in sorted(names)
+    ]
 
 
 def _databases(home: Path, aside: Path) -> dict[str, Path]:
@@ -136,16 +167,49 @@ def restore_backup(address: str, home: Path, progress: Progress, *, name: str | 
 
 
 def check_backup(address: str, progress: Progress, *, name: str | None = None) -> tuple[str, Backup]:
-    """Read a whole backup and compare it with what was kept. Raises BadDataset as restoring would."""
+    """Read a whole backup and compare it with what was kept. What is damaged is set aside in the place of backups.
+
+    The next backup sends that again, then: it goes by what lies there.
+
+    Raises:
+        BadDataset: there is no such backup, or contents of it are missing or changed; says how it is mended.
+        Unavailable: the place cannot be reached.
+    """
     vault = Vault(address)
     name = name or _newest(vault)
     backup = vault.read(name)
     held: dict[str, Held] = {one.sha256: one for one in backup.files.values()}
     with progress.step(f"check {name}", total=len(held)) as step:
+        damaged: list[Held] = []
         for one in held.values():
-            vault.read_content(one)
+            damaged += [] if vault.is_whole(one) else [one]
             step.advance()
+    if damaged:
+        bad = {one.sha256 for one in damaged}
+        paths = sorted(path for path, one in backup.files.items() if one.sha256 in bad)
+        raise BadDataset(
+            f"{len(damaged):,} of {len(held):,} contents of {name} in {address} are missing or not what was kept "
+            f"({_first(paths)}); {_mend(vault, damaged)}"
+        )
     return name, backup
+
+
+def _first(paths: list[str]) -> str:
+    more = f" and {len(paths) - _TOLD:,} more files" if len(paths) > _TOLD else ""
+    return ", ".join(paths[:_TOLD]) + more
+
+
+def _mend(vault: Vault, damaged: Collection[Held]) -> str:
+    """Make room for what the next backup sends; gives what was done and is to do, for a sentence's end."""
+    try:
+        for held in damaged:
+            vault.set_aside(held)
+    except Unavailable as error:
+        return f"they could not be set aside, so no backup sends them anew: {error} Check again once it can be written"
+    return (
+        "the damaged were set aside in damaged/ there: run carloop backup again, which sends anew what the home still "
+        f"has; where the home is gone, {vault.instead(without=[held.sha256 for held in damaged])}"
+    )
 
 
 def _newest(vault: Vault) -> str:

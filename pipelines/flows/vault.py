@@ -2,11 +2,12 @@
 
 objects/ab/<sha256>          files by content, each once however many backups have it
 backups/<UTC time>.json      what a backup has, written last: path, SHA-256 and size of each file
+damaged/<sha256>             what a check found to be something else by now
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,10 @@ from datasets.files import write_bytes
 from datasets.write_behind import write_behind
 
 _FORM = 1
+
+
+class UnreadableList(BadDataset):
+    """The list of a backup is damaged."""
 
 
 class Held(Struct, frozen=True):
@@ -63,18 +68,39 @@ class Vault:
             return sorted(Path(path).stem for path in found if path.endswith(".json"))
 
     def read(self, name: str) -> Backup:
-        """A backup by its name. Raises BadDataset when there is none, or none of this form."""
-        path = f"{self._root}/backups/{name}.json"
+        """A backup by its name. Raises BadDataset when there is none, none of this form, or UnreadableList."""
         try:
-            with self._telling():
-                content = self._files.cat_file(path)
+            return self._read(name)
         except FileNotFoundError:
-            told = ", ".join(self.names()) or "none"
+            told = ", ".join(self.usable()) or "none"
             raise BadDataset(f"{self.address} has no backup {name}; there are {told}") from None
+        except UnreadableList as error:
+            raise UnreadableList(f"{error}; {self.instead()}") from None
+
+    def usable(self, *, without: Collection[str] = ()) -> list[str]:
+        """The backups whose lists can be read, oldest first; only those that have none of these contents."""
+        found = []
+        for name in self.names():
+            with suppress(FileNotFoundError, BadDataset):
+                if {held.sha256 for held in self._read(name).files.values()}.isdisjoint(without):
+                    found.append(name)
+        return found
+
+    def instead(self, *, without: Collection[str] = ()) -> str:
+        """What to do where a backup cannot be restored, or these contents of it."""
+        names = self.usable(without=without)
+        if names:
+            return f"name another one by --backup: {', '.join(names)}"
+        return "no backup there does without" if without else "no other one there can be read"
+
+    def _read(self, name: str) -> Backup:
+        path = self._list(name)
+        with self._telling():
+            content = self._files.cat_file(path)
         try:
             backup = msgspec.json.decode(content, type=Backup)
-        except msgspec.DecodeError as error:
-            raise BadDataset(f"{path} is no backup: {error}; take another one of {', '.join(self.names())}") from None
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise UnreadableList(f"{path} is no backup: {error}") from None
         if backup.form != _FORM:
             raise BadDataset(f"{path} has form {backup.form}, this Carloop reads {_FORM}; use the one that made it")
         return backup
@@ -91,7 +117,7 @@ class Vault:
         """Say that a backup is whole."""
         content = msgspec.json.format(msgspec.json.encode(backup), indent=1)
         with self._telling():
-            self._put(f"{self._root}/backups/{name}.json", content)
+            self._put(self._list(name), content)
 
     def fetch(self, held: Held, target: Path) -> None:
         """Write a kept content to a file. Raises BadDataset when it is absent, or is not what was kept."""
@@ -101,30 +127,64 @@ class Vault:
 
     def read_content(self, held: Held) -> bytes:
         """A kept content. Raises BadDataset when it is absent, or is not what was kept."""
-        path = f"{self._root}/objects/{held.sha256[:2]}/{held.sha256}"
+        path = self._object(held.sha256)
         try:
             with self._telling():
                 content: bytes = self._files.cat_file(path)
         except FileNotFoundError:
-            raise BadDataset(f"{path} is missing; restore an earlier backup") from None
+            raise BadDataset(f"{path} is missing; {self._way_out(held)}") from None
         if (found := hashlib.sha256(content).hexdigest()) != held.sha256:
-            raise BadDataset(f"{path} is not what was kept: its SHA-256 is {found}; restore an earlier backup")
+            raise BadDataset(f"{path} is not what was kept: its SHA-256 is {found}; {self._way_out(held)}")
         return content
 
-    def forget(self, *, keep: int) -> list[str]:
-        """Remove all but the newest `keep`, 1 or more, then the contents that none of those has; gives the names."""
+    def is_whole(self, held: Held) -> bool:
+        """Whether a content is there, and is what was kept."""
+        with suppress(FileNotFoundError), self._telling():
+            return hashlib.sha256(self._files.cat_file(self._object(held.sha256))).hexdigest() == held.sha256
+        return False
+
+    def set_aside(self, held: Held) -> None:
+        """Move a content that is not what was kept to `damaged`, so that the next backup sends it again.
+
+        It is read anew, for a read may have failed. Raises Unavailable where nothing can be written.
+        """
+        path = self._object(held.sha256)
+        with suppress(FileNotFoundError), self._telling():
+            content: bytes = self._files.cat_file(path)
+            if hashlib.sha256(content).hexdigest() != held.sha256:
+                self._put(f"{self._root}/damaged/{held.sha256}", content)
+                self._files.rm_file(path)
+
+    def forget(self, *, keep: int) -> tuple[list[str], list[str]]:
+        """Remove all but the newest `keep`, 1 or more, then the contents that none of those has.
+
+        Gives the names of the removed, and of others whose lists cannot be read: no content goes then, for they may
+        have it.
+        """
         names = self.names()
         gone, kept = names[:-keep], names[-keep:]
         if not gone:
-            return []
-        wanted = {held.sha256 for name in kept for held in self.read(name).files.values()}
+            return [], []
+        wanted: set[str] = set()
+        unread: list[str] = []
+        for name in kept:
+            try:
+                wanted |= {held.sha256 for held in self._read(name).files.values()}
+            except UnreadableList:
+                unread.append(name)
         with self._telling():
             for name in gone:
-                self._files.rm_file(f"{self._root}/backups/{name}.json")
-            for path in self._find("objects"):
+                self._files.rm_file(self._list(name))
+            for path in () if unread else (*self._find("objects"), *self._find("damaged")):
                 if Path(path).name not in wanted:
                     self._files.rm_file(path)
-        return gone
+        return gone, unread
+
+    def _way_out(self, held: Held) -> str:
+        return (
+            f"carloop restore {self.address} --check sets all that is damaged aside, so that the next carloop backup "
+            f"sends it anew; where the home is gone, {self.instead(without=[held.sha256])}"
+        )
 
     def _find(self, folder: str) -> dict[str, int]:
         """The sizes of the files below a folder, by path."""
@@ -148,6 +208,9 @@ class Vault:
                 behind.write(path, content)
 
             yield write
+
+    def _list(self, name: str) -> str:
+        return f"{self._root}/backups/{name}.json"
 
     def _object(self, sha256: str) -> str:
         return f"{self._root}/objects/{sha256[:2]}/{sha256}"

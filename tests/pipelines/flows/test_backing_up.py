@@ -1,8 +1,9 @@
 """Backups of a home: consistent, by content, checked when they are restored."""
 
+import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from rich.console import Console
 from datasets.errors import BadDataset, BadInput, Unavailable
 from datasets.ledger import Ledger
 from pipelines.flows.backing_up import check_backup, restore_backup, write_backup
+from pipelines.flows.pruning import prune
 from pipelines.flows.settings import BackupSettings
 from pipelines.flows.vault import Backup, Vault
 from pipelines.progress import Progress
@@ -122,6 +124,123 @@ def test_a_changed_content_is_told_and_nothing_is_restored(home: Path, tmp_path:
     with pytest.raises(BadDataset, match="is not what was kept"):
         restore_backup(str(tmp_path / "vault"), tmp_path / "new", PROGRESS)
     assert not (tmp_path / "new").exists()
+
+
+def damage(vault: Path, backup: Backup) -> Path:
+    """Change a content of the same size; gives where it lies."""
+    sha = backup.files["bundles/d1/model.onnx"].sha256
+    (path := vault / "objects" / sha[:2] / sha).write_bytes(b"WEIGHTS")
+    return path
+
+
+def test_a_damaged_content_that_a_check_finds_is_sent_again_by_the_next_backup(home: Path, tmp_path: Path) -> None:
+    vault = tmp_path / "vault"
+    first, backup, _ = back_up(home, vault)
+    back_up(home, vault, now=NOW + timedelta(hours=1))
+    path = damage(vault, backup)
+    with pytest.raises(BadDataset, match=r"1 of \d+ contents .*bundles/d1/model.onnx.* run carloop backup again"):
+        check_backup(str(vault), PROGRESS)
+    assert (vault / "damaged" / path.name).read_bytes() == b"WEIGHTS"
+    back_up(home, vault, now=NOW + timedelta(hours=2))
+    assert path.read_bytes() == b"weights"
+    check_backup(str(vault), PROGRESS)
+    check_backup(str(vault), PROGRESS, name=first)
+    (home / "bundles" / "d1" / "model.onnx").write_bytes(b"other weights")
+    back_up(home, vault, now=NOW + timedelta(hours=3), keep=1)
+    assert not list((vault / "damaged").iterdir())
+
+
+def test_a_damaged_content_in_memory_is_set_aside_too(home: Path, memory: str) -> None:
+    _, backup, _ = back_up(home, memory)
+    sha = backup.files["bundles/d1/model.onnx"].sha256
+    fsspec.filesystem("memory").pipe_file(f"/backups/objects/{sha[:2]}/{sha}", b"WEIGHTS")
+    with pytest.raises(BadDataset, match="set aside in damaged/ there"):
+        check_backup(memory, PROGRESS)
+    back_up(home, memory, now=NOW + timedelta(hours=1))
+    check_backup(memory, PROGRESS)
+
+
+def test_a_check_where_nothing_can_be_set_aside_says_so(home: Path, tmp_path: Path) -> None:
+    vault = tmp_path / "vault"
+    _, backup, _ = back_up(home, vault)
+    path = damage(vault, backup)
+    (vault / "damaged").write_text("in the way")
+    with pytest.raises(BadDataset, match=r"could not be set aside.*Check again once it can be written"):
+        check_backup(str(vault), PROGRESS)
+    assert path.read_bytes() == b"WEIGHTS"
+
+
+def test_only_backups_without_the_damaged_content_are_offered_instead(home: Path, tmp_path: Path) -> None:
+    vault = tmp_path / "vault"
+    _, backup, _ = back_up(home, vault)
+    damage(vault, backup)
+    with pytest.raises(BadDataset, match=r"--check sets .*where the home is gone, no backup there does without$"):
+        restore_backup(str(vault), tmp_path / "new", PROGRESS)
+    (home / "bundles" / "d1" / "model.onnx").write_bytes(b"other weights")
+    second, _, _ = back_up(home, vault, now=NOW + timedelta(hours=1))
+    back_up(home, vault, now=NOW + timedelta(hours=2))
+    with pytest.raises(BadDataset, match=rf"name another one by --backup: {second}, 20260102T050405Z$"):
+        restore_backup(str(vault), tmp_path / "new", PROGRESS, name="20260102T030405Z")
+
+
+@pytest.mark.parametrize("content", [b'{"form": 1, "at', b'{"at": "\xff"}', b""])
+def test_a_damaged_newest_list_stops_no_backup_and_is_not_offered(home: Path, tmp_path: Path, content: bytes) -> None:
+    vault = tmp_path / "vault"
+    first, _, _ = back_up(home, vault)
+    broken, _, _ = back_up(home, vault, now=NOW + timedelta(hours=1))
+    (vault / "backups" / f"{broken}.json").write_bytes(content)
+    with pytest.raises(BadDataset, match=rf"is no backup: .*; name another one by --backup: {first}$"):
+        restore_backup(str(vault), tmp_path / "new", PROGRESS)
+    third, backup, _ = back_up(home, vault, now=NOW + timedelta(hours=2))
+    assert [note for note in backup.notes if f"remove backups/{broken}.json" in note]
+    assert check_backup(str(vault), PROGRESS)[0] == third
+    assert not Vault(str(vault)).read(third).notes
+    with pytest.raises(BadDataset, match=rf"there are {first}, {third}$"):
+        check_backup(str(vault), PROGRESS, name="1999")
+
+
+def test_no_content_goes_while_a_list_that_is_kept_cannot_be_read(home: Path, tmp_path: Path) -> None:
+    vault, weights = tmp_path / "vault", home / "bundles" / "d1" / "model.onnx"
+    first, backup, _ = back_up(home, vault)
+    path = damage(vault, backup)
+    weights.write_bytes(b"other weights")
+    broken, _, _ = back_up(home, vault, now=NOW + timedelta(hours=1))
+    back_up(home, vault, now=NOW + timedelta(hours=2))
+    (vault / "backups" / f"{broken}.json").write_bytes(b"")
+    _, later, gone = back_up(home, vault, now=NOW + timedelta(hours=3), keep=3)
+    assert gone == [first]
+    assert path.exists()
+    assert [note for note in later.notes if broken in note]
+    _, last, gone = back_up(home, vault, now=NOW + timedelta(hours=4), keep=3)
+    assert gone == [broken]
+    assert not path.exists()
+    assert not last.notes
+
+
+def test_a_place_of_which_no_list_can_be_read_is_nobodys(home: Path, tmp_path: Path) -> None:
+    name, _, _ = back_up(home, tmp_path / "vault")
+    (tmp_path / "vault" / "backups" / f"{name}.json").write_bytes(b"{")
+    with pytest.raises(BadInput, match=r"no list of a backup that can be read.*or name another place"):
+        back_up(home, tmp_path / "vault", now=NOW + timedelta(hours=1))
+
+
+def test_what_a_killed_backup_leaves_is_in_no_backup_and_is_pruned(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Vault, "keep", lambda *_: os._exit(9))
+    if not (child := os.fork()):
+        with suppress(BaseException):
+            back_up(home, tmp_path / "vault")
+        os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
+    monkeypatch.undo()
+    (left,) = home.glob("carloop-backup-*")
+    _, backup, _ = back_up(home, tmp_path / "vault")
+    assert (left / "ledger.sqlite").exists()
+    assert not [path for path in backup.files if left.name in path]
+    found = prune(home, ledger_url=None, now=datetime.now(UTC) + timedelta(days=2), dry_run=False)
+    assert left in [one.path for one in found]
+    assert not left.exists()
 
 
 def test_images_can_be_left_out(home: Path, tmp_path: Path) -> None:
