@@ -63,23 +63,55 @@ def write_decisions(path: Path, decisions: Mapping[str, Decision]) -> None:
     write_json(path, msgspec.to_builtins(decisions))
 
 
-def updated(known: Mapping[str, Decision], shown: Mapping[str, Decision]) -> dict[str, Decision]:
-    """What holds after reviewers saw the images `shown`: of these the new, of all others the old."""
-    new = {sha256: _after(known.get(sha256, Decision()), decision) for sha256, decision in shown.items()}
-    return {sha256: decision for sha256, decision in {**known, **new}.items() if decision != Decision()}
+def updated(
+    known: Mapping[str, Decision], shown: Mapping[str, Decision], *, before: Mapping[str, Decision] | None = None
+) -> dict[str, Decision]:
+    """What holds after reviewers saw the images `shown`: the old, with what they changed.
+
+    `before` is what the images showed when these reviewers began, nothing of those that it lacks. Without it they
+    began with what was known.
+    """
+    begun = known if before is None else before
+    none = Decision()
+    new = {
+        sha256: _after(known.get(sha256, none), begun.get(sha256, none), decision) for sha256, decision in shown.items()
+    }
+    return {sha256: decision for sha256, decision in {**known, **new}.items() if decision != none}
 
 
-def _after(known: Decision, shown: Decision) -> Decision:
-    taken_off = "relabel" in known.marks and "relabel" not in shown.marks
-    return replace(shown, earlier=known.earlier + taken_off)
+def _after(known: Decision, before: Decision, shown: Decision) -> Decision:
+    """What is known, with what differs between `before` and `shown`."""
+    taken_off, given = set(before.marks) - set(shown.marks), set(shown.marks) - set(before.marks)
+    return Decision(
+        tuple(mark for mark in MARKS if mark in given or (mark in known.marks and mark not in taken_off)),
+        known.quality if shown.quality == before.quality else shown.quality,
+        _notes_after(known.notes, before.notes, shown.notes),
+        known.earlier + ("relabel" in known.marks and "relabel" in taken_off),
+    )
 
 
-def keep_decisions(path: Path, shown: Mapping[str, Decision]) -> Mapping[str, Decision]:
-    """All decisions of a file, after those of the images that were shown are in it. Raises BadDataset."""
+def _notes_after(known: str | None, before: str | None, shown: str | None) -> str | None:
+    """Notes that changed on both sides are put together by line."""
+    if shown == before:
+        return known
+    if known == before:
+        return shown
+    held, was, now = ((text or "").splitlines() for text in (known, before, shown))
+    kept = [line for line in held if line not in was or line in now]
+    return "\n".join([*kept, *(line for line in now if line not in was and line not in kept)]) or None
+
+
+def keep_decisions(
+    path: Path, shown: Mapping[str, Decision], *, before: Mapping[str, Decision] | None = None
+) -> Mapping[str, Decision]:
+    """All decisions of a file, after those of the images that were shown are in it, as `updated` says.
+
+    Raises BadDataset.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     with alone(path):
         known = read_decisions(path)
-        decisions = updated(known, shown)
+        decisions = updated(known, shown, before=before)
         if decisions != known:
             write_decisions(path, decisions)
     return decisions

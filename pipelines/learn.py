@@ -158,6 +158,7 @@ def curate(bench: Bench, pulled: Pulled) -> None:
             quarantine=bench.ledger.read_quarantine(),
             failed_probes=failed_probes(bench.ledger),
         )
+        decisions_of_run(bench.run, bench.fiftyone)  # of images that leave now, too
         sync(bench.fiftyone, bench.run.review_name, review)
 
 

@@ -103,6 +103,13 @@ class Shelf:
         with alone(self._names):
             write_json(self._names, {**self.names(), name: digest})
 
+    def drop_name(self, name: str) -> None:
+        """Let a name stand for nothing; the version stays."""
+        with alone(self._names):
+            names = self.names()
+            if names.pop(name, None):
+                write_json(self._names, names)
+
     def rename(self, replaced: Mapping[str, str]) -> None:
         """Let each name that stands for one of these versions stand for the one that replaced it."""
         with alone(self._names):

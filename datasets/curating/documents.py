@@ -5,7 +5,9 @@ from datetime import datetime
 from random import Random
 from typing import Any
 
+import msgspec
 from bson import ObjectId
+from msgspec.structs import replace
 
 from datasets.curating.labels import (
     Document,
@@ -26,12 +28,28 @@ TRUTH, OUTLINES, TAGS = "ground_truth", "outlines", "whole_image"
 PRELABELS, PRELABELLED_TAGS = "prelabels", "prelabelled_tags"
 SPLITS = frozenset(("train", "test"))
 """Tags that are ours; all others are the reviewers'."""
+DECIDED = "decided"
+"""The field that tells what a sample showed of decisions when it was made or last read, as JSON; no text for none."""
 NO_ONE = Decision()
 
 
 def tags_of(name: str) -> str:
     """The field with a model's tags."""
     return f"{name}_tags"
+
+
+def encode_decided(decision: Decision) -> str | None:
+    """The text of the field `DECIDED`."""
+    told = replace(decision, earlier=0)  # counted for the image, whatever dataset shows it
+    return None if told == NO_ONE else msgspec.json.encode(told).decode()
+
+
+def decode_decided(text: str | None) -> Decision:
+    """What a sample showed. What cannot be read was never shown, so that nothing is taken back by it."""
+    try:
+        return msgspec.json.decode(text, type=Decision) if text else NO_ONE
+    except msgspec.DecodeError:
+        return NO_ONE
 
 
 def our_fields(shown: Shown, taxonomy: Taxonomy, *, digest: str) -> Document:
@@ -97,16 +115,22 @@ def new_document(ours: Document, dataset_id: ObjectId, decision: Decision, *, no
         "lookalikes": [],
         "quality": decision.quality,
         "notes": decision.notes,
+        DECIDED: encode_decided(decision),
         **ours,
     }
 
 
 def changes(ours: Document, held: Document, *, now: datetime) -> Document:
-    """What is to be set in a sample that FiftyOne holds; the tags that reviewers gave it and its labels stay."""
-    given = {label["_id"]: label["tags"] for label in _labels(held) if label.get("tags")}
+    """What is to be set in a sample that FiftyOne holds; the tags that reviewers gave it and its labels stay.
+
+    Those of a label that is no longer the same go to the sample.
+    """
+    replaced = {name: held[name] for name in ours if name in held}
+    given = {label["_id"]: label["tags"] for label in _labels(replaced) if label.get("tags")}
     for label in _labels(ours):
-        label["tags"] = given.get(label["_id"], [])
-    return {**ours, "tags": _with_split(held.get("tags", ()), ours["split"]), "last_modified_at": now}
+        label["tags"] = given.pop(label["_id"], [])
+    tags = dict.fromkeys([*(held.get("tags") or ()), *(tag for left in given.values() for tag in left)])
+    return {**ours, "tags": _with_split(tags, ours["split"]), "last_modified_at": now}
 
 
 def _with_split(tags: Iterable[str], split: str | None) -> list[str]:

@@ -5,14 +5,31 @@ easiest.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
-from datasets.curating.documents import OUTLINES, PRELABELLED_TAGS, PRELABELS, SPLITS, TAGS, TRUTH, tags_of
+from pymongo import UpdateOne
+
+from datasets.curating.documents import (
+    DECIDED,
+    OUTLINES,
+    PRELABELLED_TAGS,
+    PRELABELS,
+    SPLITS,
+    TAGS,
+    TRUTH,
+    decode_decided,
+    encode_decided,
+    tags_of,
+)
+from datasets.curating.labels import sample_id
 from datasets.curating.review import MODELS
-from datasets.curating.schema import CONTENT
-from datasets.decisions import MARKS, QUALITIES, Decision
+from datasets.curating.schema import CONTENT, declare_fields
+from datasets.decisions import MARKS, QUALITIES, Decision, keep_decisions, updated
 from datasets.errors import BadInput
 
+_IGNORED = "ignored_tags"
+"""What a FiftyOne dataset's `info` calls the tags of other meaning."""
 _QUALITY, _NOTE = "quality:", "note:"
 _LABEL_TAGS = (
     *(f"{name}.detections.tags" for name in (TRUTH, PRELABELS, *MODELS)),
@@ -25,7 +42,7 @@ class _Said(NamedTuple):
     """One sample as reviewers left it; `label_tags` are those of its labels, by field."""
 
     sha256: str
-    tags: Sequence[str]
+    tags: Sequence[str] | None
     quality: int | None
     notes: str | None
     label_tags: Sequence[Sequence[Sequence[str] | None] | None]
@@ -40,7 +57,51 @@ def load_review(fo: Any, name: str) -> Any:
     dataset = fo.load_dataset(name)
     if CONTENT not in dataset.get_field_schema():
         raise BadInput(f"FiftyOne's dataset {name!r} was not made by carloop curate; name one that was")
+    declare_fields(fo, dataset, ())  # one that was made before may lack some
     return dataset
+
+
+def take_back(dataset: Any, path: Path, *, ignored: Collection[str] = ()) -> tuple[set[str], Mapping[str, Decision]]:
+    """Keep in a file of decisions what reviewers changed in a dataset since it was last read.
+
+    Another dataset may show the same images: what was decided there stays. Gives the images that are shown, by
+    SHA-256, and all decisions. When it ends half-way, the next time takes back the same.
+
+    Raises:
+        BadInput: as `read_shown`.
+        BadDataset: the file is broken.
+    """
+    shown, before = read_shown(dataset, ignored=ignored), _read_before(dataset)
+    decisions = keep_decisions(path, shown, before=before)
+    _note_read(dataset, {sha256: one for sha256, one in shown.items() if one != before[sha256]})
+    if dataset.info.get(_IGNORED, []) != (told := sorted(ignored)):
+        dataset.info[_IGNORED] = told
+        dataset.save()
+    return set(shown), decisions
+
+
+def _note_read(dataset: Any, read: Mapping[str, Decision]) -> None:
+    updates = [
+        UpdateOne({"_id": sample_id(sha256)}, {"$set": {DECIDED: encode_decided(decision)}})
+        for sha256, decision in read.items()
+    ]
+    if updates:
+        dataset._sample_collection.bulk_write(updates, ordered=False)
+
+
+def _read_before(samples: Any) -> dict[str, Decision]:
+    """What was decided of each image, by SHA-256, as the sample showed it when it was made or last read."""
+    return {sha256: decode_decided(text) for sha256, text in zip(*samples.values(["sha256", DECIDED]), strict=True)}
+
+
+def has_unread(samples: Any, known: Mapping[str, Decision], *, info: Mapping[str, Any]) -> bool:
+    """Whether reading these samples of a dataset with this `info` would change what is known, or is refused."""
+    try:
+        shown = read_shown(samples, ignored=info.get(_IGNORED, ()))
+    except BadInput:
+        return True
+    here = {sha256: known[sha256] for sha256 in shown if sha256 in known}
+    return updated(here, shown, before=_read_before(samples)) != here
 
 
 def read_shown(dataset: Any, *, ignored: Collection[str] = ()) -> dict[str, Decision]:
@@ -58,7 +119,7 @@ def read_shown(dataset: Any, *, ignored: Collection[str] = ()) -> dict[str, Deci
 
 def _decision(said: _Said, ignored: frozenset[str]) -> Decision:
     on_labels = {tag for field in said.label_tags for tags in field or () for tag in tags or ()}
-    given = [tag for tag in {*said.tags, *on_labels} if tag not in SPLITS | ignored]
+    given = [tag for tag in {*(said.tags or ()), *on_labels} if tag not in SPLITS | ignored]
     unknown = sorted(tag for tag in given if tag not in MARKS and not tag.startswith((_QUALITY, _NOTE)))
     if unknown:
         raise BadInput(

@@ -3,13 +3,13 @@
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
-from datasets.curating.documents import OUTLINES, PRELABELLED_TAGS, PRELABELS, TAGS, TRUTH, tags_of
+from datasets.curating.documents import DECIDED, OUTLINES, PRELABELLED_TAGS, PRELABELS, TAGS, TRUTH, tags_of
 from datasets.curating.review import MODELS
 
 CONTENT = "content"
 _TEXTS = (
     "sha256", "family", "split", "license", "author", "page_url", "url", "retrieved_at", "quarantined", "leak", "notes",
-    CONTENT,
+    CONTENT, DECIDED,
 )  # fmt: skip
 _NUMBERS = ("disagreement", "hardness", "uniqueness", "mistakenness")
 _COUNTS = ("corrections", "quality", "possible_missing", "possible_spurious")

@@ -1,7 +1,8 @@
 """Making a FiftyOne dataset show exactly the images of a review, and nothing twice.
 
 A sample's id is the beginning of its image's hash, and each sample has a digest of what it was made from. So a sync
-reads the digests, writes what is new or other, and removes what is gone. What reviewers added stays.
+reads the digests, writes what is new or other, and removes what is gone. What reviewers added stays, and no image is
+removed before what they decided of it was read.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,6 +19,7 @@ from datasets.collecting import no_cycle_collection
 from datasets.curating.appearance import arrange
 from datasets.curating.documents import NO_ONE, changes, new_document, our_fields
 from datasets.curating.labels import Document, sample_id, shown_attributes
+from datasets.curating.reading import has_unread
 from datasets.curating.review import Review, Shown, shown_images
 from datasets.curating.schema import CONTENT, declare_fields
 from datasets.curating.views import save_views
@@ -40,7 +42,8 @@ def sync(fo: Any, name: str, review: Review, *, info: Mapping[str, Any] = Mappin
     """Make or update FiftyOne's dataset `name`, whose `info` will hold these entries.
 
     Raises:
-        BadInput: a dataset of that name is there which was not made by this.
+        BadInput: a dataset of that name is there which was not made by this, or which would lose decisions that were
+            not read; nothing is changed.
     """
     with no_cycle_collection():
         dataset = _open(fo, name, review)
@@ -50,10 +53,10 @@ def sync(fo: Any, name: str, review: Review, *, info: Mapping[str, Any] = Mappin
         new = [(shown, digest) for key, (shown, digest) in wanted.items() if key not in held]
         other = [(shown, digest) for key, (shown, digest) in wanted.items() if held.get(key, digest) != digest]
         gone = [key for key in held if key not in wanted]
+        if gone:
+            _remove(dataset, review, [str(key) for key in gone])
         _insert(dataset, review, new)
         _update(dataset, review, other)
-        if gone:
-            dataset.delete_samples([str(key) for key in gone])
         if new or other or gone or any(dataset.info.get(key) != value for key, value in info.items()):
             dataset.info.update(info)
             dataset.save()  # tells an open App
@@ -62,16 +65,17 @@ def sync(fo: Any, name: str, review: Review, *, info: Mapping[str, Any] = Mappin
 
 
 def _open(fo: Any, name: str, review: Review) -> Any:
-    """The dataset of that name with all its fields, made where it is missing."""
+    """The dataset of that name with all its fields, made where it is missing, or finished where a kill left it."""
     made = not fo.dataset_exists(name)
     dataset = fo.Dataset(name, persistent=True) if made else fo.load_dataset(name)
     if not made and len(dataset) and CONTENT not in dataset.get_field_schema():
         raise BadInput(f"FiftyOne's dataset {name!r} was not made by carloop curate; choose another name for this one")
-    if made or dataset.media_type is None:
+    if dataset.media_type is None:
         dataset.media_type = "image"
+    if not dataset.default_classes:
         dataset.default_classes = review.dataset.taxonomy.names()
     declare_fields(fo, dataset, _attributes([review.dataset, *review.predictions.values()]))
-    if made:
+    if not dataset.app_config.sidebar_groups:
         arrange(fo, dataset)
     return dataset
 
@@ -79,6 +83,15 @@ def _open(fo: Any, name: str, review: Review) -> Any:
 def _attributes(datasets: Sequence[Dataset]) -> set[str]:
     names = {name for dataset in datasets for a in dataset.annotations for name in a.attributes}
     return set(shown_attributes(dict.fromkeys(names, "0")))
+
+
+def _remove(dataset: Any, review: Review, gone: Sequence[str]) -> None:
+    if has_unread(dataset.select(gone), review.decisions, info=dataset.info):
+        raise BadInput(
+            f"FiftyOne's dataset {dataset.name!r} shows {len(gone):,} images that this would remove, with decisions "
+            f"that were not taken back; read them by carloop curate read {dataset.name}, then sync again"
+        )
+    dataset.delete_samples(gone)
 
 
 def _insert(dataset: Any, review: Review, new: Sequence[tuple[Shown, str]]) -> None:

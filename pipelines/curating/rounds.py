@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from datasets.curating.reading import load_review, read_shown
-from datasets.decisions import Decision, keep_decisions, read_decisions
+from datasets.curating.reading import load_review, take_back
+from datasets.decisions import Decision, read_decisions
 from pipelines.runs import Run
 from pipelines.shelf import Shelf
 
@@ -19,4 +19,4 @@ def decisions_of_run(run: Run, fo: Any) -> Mapping[str, Decision]:
     path = Shelf(run.folder.parents[1]).decisions
     if not fo.dataset_exists(run.review_name):
         return read_decisions(path)
-    return keep_decisions(path, read_shown(load_review(fo, run.review_name)))
+    return take_back(load_review(fo, run.review_name), path)[1]

@@ -30,7 +30,8 @@ from datasets.versions import version_digest
 
 SHA256S = [f"{number:064x}" for number in range(6)]
 DECISIONS = st.dictionaries(
-    st.sampled_from(SHA256S), st.builds(Decision, st.sets(st.sampled_from(MARKS)).map(lambda s: tuple(sorted(s))))
+    st.sampled_from(SHA256S),
+    st.builds(Decision, st.sets(st.sampled_from(MARKS)).map(lambda s: tuple(sorted(s, key=MARKS.index)))),
 )
 
 
@@ -106,6 +107,36 @@ def test_what_is_shown_counts_and_the_rest_stays(known: dict[str, Decision], sho
     assert all(marks.get(sha256, ()) == decision.marks for sha256, decision in shown.items())
     assert all(marks.get(sha256, ()) == known[sha256].marks for sha256 in known.keys() - shown.keys())
     assert updated(found, shown) == found
+
+
+@given(DECISIONS, DECISIONS)
+def test_who_changed_nothing_takes_nothing_back(known: dict[str, Decision], shown: dict[str, Decision]) -> None:
+    assert updated(known, shown, before=shown) == {s: one for s, one in known.items() if one != Decision()}
+
+
+@given(DECISIONS, DECISIONS)
+def test_nothing_is_taken_back_that_was_never_shown(known: dict[str, Decision], shown: dict[str, Decision]) -> None:
+    found = updated(known, shown, before={})
+    everything = [(sha256, mark) for several in (known, shown) for sha256, one in several.items() for mark in one.marks]
+    assert {(sha256, mark) for sha256, one in found.items() for mark in one.marks} == set(everything)
+    assert updated(found, shown, before={}) == found
+
+
+def test_what_was_changed_counts_and_what_others_decided_stays() -> None:
+    known = {SHA256S[0]: Decision(("exclude", "relabel"), 5, "dark\nblurred", earlier=1)}
+    before, shown = Decision(("relabel",), 3, "dark"), Decision(("gold",), 3, "dusk")
+    found = updated(known, {SHA256S[0]: shown}, before={SHA256S[0]: before})
+    assert found == {SHA256S[0]: Decision(("exclude", "gold"), 5, "blurred\ndusk", earlier=2)}
+    rated = updated(known, {SHA256S[0]: replace(before, quality=1)}, before={SHA256S[0]: before})
+    assert rated == {SHA256S[0]: replace(known[SHA256S[0]], quality=1)}
+
+
+def test_datasets_with_and_without_relabel_read_in_turns_ask_once() -> None:
+    asking, other = {SHA256S[0]: Decision(("relabel",))}, {SHA256S[0]: Decision()}
+    decisions: dict[str, Decision] = updated({}, asking, before={})
+    for shown in (other, asking, other, asking):
+        decisions = updated(decisions, shown, before=shown)
+    assert relabel_requests(decisions) == {SHA256S[0]: 0}
 
 
 def test_each_time_that_relabel_is_marked_anew_is_a_request_of_its_own() -> None:

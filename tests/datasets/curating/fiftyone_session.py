@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 from msgspec.structs import replace
 from PIL import Image as PillowImage
@@ -18,7 +19,7 @@ from datasets.coco import Annotation, Dataset, Image, Provenance, Tag, make_data
 from datasets.comparison import Fate
 from datasets.curating import Review, open_fiftyone, sync
 from datasets.curating.brain import write_evaluations, write_likeness
-from datasets.curating.reading import load_review, read_shown
+from datasets.curating.reading import load_review, read_shown, take_back
 from datasets.curating.schema import declare_fields
 from datasets.curating.views import view_counts
 from datasets.decisions import Decision
@@ -161,6 +162,7 @@ def main(folder: Path, mongodb_uri: str) -> dict[str, Any]:
         seen["few_embeddings"] = told_by(lambda: write_likeness(dataset, ["0" * 64], same[:1], distance=0.1))
         seen["torch"] = "torch" in sys.modules
         seen.update(_reviewed(fo, dataset, review, sha256s))
+        seen.update(_twice_shown(fo, folder / "decisions.json", review))
         seen["timed"] = sorted(_measured(fo, folder / "benchmark"))
     return seen
 
@@ -211,6 +213,52 @@ def _reviewed(fo: Any, dataset: Any, review: Review, sha256s: dict[int, str]) ->
         "foreign": told_by(lambda: sync(fo, "foreign", review)),
         "absent": told_by(lambda: load_review(fo, "absent")),
     }
+
+
+def _twice_shown(fo: Any, path: Path, review: Review) -> dict[str, Any]:
+    """Two datasets of the same images, of which one is reviewed, and then syncs that would lose what was not read."""
+    first, second = (image.sha256 for image in review.dataset.images[:2])
+    none = Review(review.dataset, review.store)
+    for name in ("one", "other"):
+        sync(fo, name, none)
+    one, other = (load_review(fo, name) for name in ("one", "other"))
+    seen: dict[str, Any] = {"turns": []}
+    tag_image(fo, one, first, ["exclude", "quality:5"])
+    tag_image(fo, other, first, ["relabel"])
+    for dataset in (one, other, one, other):
+        seen["turns"].append(msgspec.to_builtins(take_back(dataset, path)[1][first]))
+    tag_image(fo, one, first, [])
+    seen["taken_off"] = msgspec.to_builtins(take_back(one, path)[1][first])
+
+    tag_image(fo, one, first, ["look here"])
+    take_back(one, path, ignored=["look here"])
+    seen["read"] = counts(sync(fo, "one", without(none, first)))
+    (label,) = one.one(fo.ViewField("sha256") == second).ground_truth.detections
+    sample = one.one(fo.ViewField("sha256") == second)
+    sample.ground_truth.detections[0].tags = ["relabel"]
+    sample.save()
+    seen["unread"] = told_by(lambda: sync(fo, "one", without(none, first, second)))
+    moved = [replace(a, bbox_xywh=(0, 0, 5, 5)) for a in review.dataset.annotations if a.sha256 != first]
+    images = [image for image in review.dataset.images if image.sha256 != first]
+    seen["moved"] = counts(sync(fo, "one", Review(make_dataset(TAXONOMY, images, moved), review.store)))
+    one.reload()
+    seen["still_unread"] = list(read_shown(one)[second].marks)
+    seen["is_other"] = one.one(fo.ViewField("sha256") == second).ground_truth.detections[0].id != label.id
+    tag_image(fo, one, second, ["exlude"])
+    seen["mistyped"] = told_by(lambda: sync(fo, "one", without(none, first, second)))
+    return seen
+
+
+def tag_image(fo: Any, dataset: Any, sha256: str, tags: list[str]) -> None:
+    """Give an image these tags in place of all others."""
+    sample = dataset.one(fo.ViewField("sha256") == sha256)
+    sample.tags = tags
+    sample.save()
+
+
+def without(review: Review, *sha256s: str) -> Review:
+    left = [image.sha256 for image in review.dataset.images if image.sha256 not in sha256s]
+    return Review(review.dataset.only(left), review.store)
 
 
 if __name__ == "__main__":

@@ -114,6 +114,24 @@ def test_what_reviewers_said_outlives_a_sync_and_is_read_back(seen: dict[str, An
     assert seen["kept_gold"] in (["gold"], "gone")
 
 
+def test_a_dataset_that_nobody_touched_takes_nothing_back(seen: dict[str, Any]) -> None:
+    """Two datasets show an image, and are read in turns."""
+    both = {"marks": ["exclude", "relabel"], "quality": 5}
+    assert seen["turns"] == [{"marks": ["exclude"], "quality": 5}, both, both, both]
+    assert seen["taken_off"] == {"marks": ["relabel"]}
+
+
+def test_images_with_decisions_that_were_not_read_are_not_removed(seen: dict[str, Any]) -> None:
+    assert seen["read"] == [23, 0, 0, 1]
+    assert "'one' shows 1 images that this would remove, with decisions that were not taken back" in seen["unread"]
+    assert "carloop curate read one, then sync again" in seen["mistyped"]
+
+
+def test_the_tags_of_a_label_that_is_another_now_stay_on_its_image(seen: dict[str, Any]) -> None:
+    assert seen["moved"][2] > 0
+    assert (seen["still_unread"], seen["is_other"]) == (["relabel"], True)
+
+
 def test_words_that_nobody_knows_are_told_with_where_they_are(seen: dict[str, Any]) -> None:
     assert "'exlude', which nobody knows; known are exclude, relabel, gold" in seen["unknown"]
     assert seen["ignored"]

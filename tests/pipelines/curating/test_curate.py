@@ -93,18 +93,39 @@ def test_an_excluded_image_leaves_the_next_version(told: dict[str, Any]) -> None
 
 def test_a_gold_image_and_its_car_leave_training(told: dict[str, Any]) -> None:
     assert not told["gold_is_trained_on"]
-    assert told["gold_version"] == [told["gold"]]
+    assert told["parts"]["gold"] == [told["gold"]]
 
 
 def test_what_is_to_be_labelled_again_is_a_version_to_push(told: dict[str, Any]) -> None:
     (made,) = told["read"]["versions"].values()
     assert made["relabel"] == "cars-relabel"
-    assert told["relabel"] == [told["gold"]]
+    assert told["parts"]["relabel"] == [told["gold"]]
 
 
 def test_reviewing_twice_changes_nothing(told: dict[str, Any]) -> None:
     assert told["read_again"] == told["read"]
     assert told["same_decisions"]
+
+
+def test_another_dataset_of_the_same_images_takes_nothing_back(told: dict[str, Any]) -> None:
+    assert told["other"]["added"] == told["images"]
+    assert told["same_after_other"]
+    assert told["read_other"] == {**told["read"], "dataset": "other"}
+
+
+def test_a_dataset_shows_less_only_after_what_was_said_of_the_rest_is_read(told: dict[str, Any]) -> None:
+    narrowed = told["narrowed"]
+    assert "carloop curate read other, then sync again" in narrowed["refused"]
+    assert narrowed["left"] == told["images"]
+    assert (narrowed["told"]["images"], narrowed["told"]["removed"]) == (1, told["images"] - 1)
+    assert narrowed["noted"] == "dusk"
+
+
+def test_marks_that_are_taken_off_leave_no_version_behind_under_their_name(told: dict[str, Any]) -> None:
+    taken_off = told["taken_off"]
+    assert (taken_off["told"]["gold"], taken_off["told"]["relabel"]) == (0, 0)
+    assert taken_off["gone"] == ["cars-gold", "cars-relabel"]
+    assert taken_off["by_hand"]
 
 
 def test_decisions_of_images_that_left_are_kept(told: dict[str, Any]) -> None:
