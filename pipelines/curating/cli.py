@@ -15,16 +15,21 @@ PREDICTIONS = click.Path(path_type=Path, dir_okay=False)
 def curate() -> None:
     """See a dataset in FiftyOne, and take back what reviewers decided there.
 
-    A VERSION is one of carloop dataset; a DATASET is FiftyOne's. MongoDB is FiftyOne's own, with its data in the home,
-    unless FIFTYONE_DATABASE_URI names another.
+    A VERSION is one of carloop dataset, whose images are in the home; a DATASET is FiftyOne's. MongoDB is FiftyOne's
+    own, with its data in the home, unless FIFTYONE_DATABASE_URI names another.
     """
 
 
 @curate.command("sync")
 @click.argument("versions", nargs=-1, required=True, metavar="VERSION...")
 @click.option("--name", help="Name of the FiftyOne dataset [default: the first VERSION].")
-@click.option("--champion", type=PREDICTIONS, help="What the champion predicts on them: a file of carloop predict.")
-@click.option("--challenger", type=PREDICTIONS, help="Likewise, the challenger.")
+@click.option(
+    "--champion",
+    type=PREDICTIONS,
+    help="What the champion, a detector, predicts on them: predictions.json of carloop model evaluate MODEL --on "
+    "VERSION, other COCO results that number images as the VERSION does, or a dataset with scores.",
+)
+@click.option("--challenger", type=PREDICTIONS, help="Likewise, what the challenger predicts.")
 @click.option("--ledger", help="SQLAlchemy URL of the ledger [default: the home's, where it has one].")
 @click.option("--scope", help="Which of the projects in the ledger, where it has several.")
 @options(HOME, AS_JSON)

@@ -15,6 +15,7 @@ from datasets.curating.brain import write_evaluations, write_likeness
 from datasets.curating.reading import load_review
 from datasets.decisions import read_decisions
 from datasets.errors import BadInput
+from datasets.files import is_complete
 from datasets.ledger import Ledger
 from datasets.merge import merge_records
 from datasets.merging.conflicts import Conflict
@@ -48,6 +49,7 @@ def sync_versions(
     shelf, progress = Shelf(home), Progress(Console(stderr=True))
     with progress.step("read what is known"):
         content, conflicts = _read(shelf, versions)
+        _require_images(shelf, content, versions)
         dataset = from_records(content, taxonomy_of(content))
         said = {model: read_predictions(path, content, dataset) for model, path in predictions.items()}
         with _ledger(home, ledger, scope) or nullcontext() as found:
@@ -75,9 +77,27 @@ def _read(shelf: Shelf, versions: Sequence[str]) -> tuple[CocoFile, Sequence[Con
     return merged.content, merged.conflicts
 
 
+def _require_images(shelf: Shelf, content: CocoFile, versions: Sequence[str]) -> None:
+    """Raises BadInput where images are not in the shelf's store: a run of the loop has its own beside its versions."""
+    names = [image.file_name for image in content.images if not image.deleted]
+    absent = [name for name in names if not shelf.store.path(name).exists()]
+    if not absent:
+        return
+    beside = [shelf.find(version).parents[1] / "store" for version in versions]
+    others = [str(store) for store in beside if any((store / name).exists() for name in absent)]
+    remedy = f"copy what is in {' and '.join(others)} there" if others else "import them again"
+    raise BadInput(
+        f"{len(absent):,} of {len(names):,} images of {' and '.join(versions)} are not in "
+        f"{shelf.store.root}, {absent[0]} first; {remedy}, then run this again"
+    )
+
+
 def _reference(shelf: Shelf, version: str) -> str:
-    """The name of a version, which may stand for a newer one later, or its digest."""
-    return version if version in shelf.names() else shelf.find(version).name
+    """The name of a version, which may stand for a newer one later, or its digest, or its folder elsewhere."""
+    if version in shelf.names():
+        return version
+    folder = shelf.find(version)
+    return folder.name if is_complete(shelf.versions / folder.name) else str(folder)
 
 
 def make_review(

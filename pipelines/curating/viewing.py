@@ -30,7 +30,8 @@ def list_views(home: Path, name: str | None, *, as_json: bool) -> None:
 
 def _views(fo: Any, name: str) -> dict[str, Any]:
     dataset = load_review(fo, name)
-    return {"dataset": name, "images": len(dataset), "views": dict(view_counts(dataset))}
+    images = dataset._sample_collection.count_documents({})  # len() is an estimate, wrong after MongoDB was killed
+    return {"dataset": name, "images": images, "views": dict(view_counts(dataset))}
 
 
 def serve_app(home: Path, name: str | None, *, view: str | None, host: str, port: int) -> None:

@@ -61,6 +61,33 @@ def shown_accepted(home: Path, fo: Any) -> dict[str, Any]:
     return {"images": len(dataset), "versions": dataset.info["versions"]}
 
 
+def narrowed(home: Path, fo: Any, sha256: str) -> dict[str, Any]:
+    """A dataset that is to show less, before and after what reviewers said of the rest was read."""
+    dataset = fo.load_dataset("other")
+    sample = dataset.one(fo.ViewField("sha256") == sha256)
+    sample.notes = "dusk"
+    sample.save()
+    refused, left = ask(home, "sync", "cars-gold", "--name", "other"), len(dataset)
+    ask(home, "read", "other")
+    told = ask(home, "sync", "cars-gold", "--name", "other")
+    noted = read_decisions(Shelf(home).decisions)[sha256].notes
+    return {"refused": refused, "left": left, "told": told, "noted": noted}
+
+
+def taken_off(home: Path, fo: Any, sha256: str) -> dict[str, Any]:
+    """The names after every mark of an image was taken off, of which one was made by hand."""
+    sample = fo.load_dataset("cars").one(fo.ViewField("sha256") == sha256)
+    sample.tags = []
+    sample.save()
+    shelf = Shelf(home)
+    before = shelf.names()
+    told = ask(home, "read", "cars")
+    gone = sorted(before.keys() - shelf.names().keys())
+    shelf.write_name("cars-gold", shelf.find("cars").name)
+    ask(home, "read", "cars")
+    return {"told": told, "gone": gone, "by_hand": "cars-gold" in shelf.names()}
+
+
 def main(home: Path) -> dict[str, Any]:
     shelf = Shelf(home)
     images = shelf.read("cars").images
@@ -84,6 +111,7 @@ def main(home: Path) -> dict[str, Any]:
         told["embedded"] = ask(home, "brain", "cars")
         told["embedded_again"] = ask(home, "brain", "cars", "--bundle", "cleanliness_classifier@champion")
         told["broken"] = ask(home, "brain", "cars", "--embeddings", str(home / "broken.npz"))
+        told["other"] = ask(home, "sync", "cars", "--name", "other")
         dataset = fo.load_dataset("cars")
         for image, tags in ((excluded, ["exclude", "note:blurred"]), (gold, ["gold", "relabel", "quality:5"])):
             sample = dataset.one(fo.ViewField("sha256") == image.sha256)
@@ -94,11 +122,18 @@ def main(home: Path) -> dict[str, Any]:
         told["read"], first = ask(home, "read", "cars"), read_decisions(shelf.decisions)
         told["read_again"] = ask(home, "read", "cars")
         told["same_decisions"] = read_decisions(shelf.decisions) == first
+        told["read_other"] = ask(home, "read", "other")
+        told["same_after_other"] = read_decisions(shelf.decisions) == first
         told["next"] = ask(home, "sync", "cars-curated", "--name", "cars")
         told["read_next"] = ask(home, "read", "cars")
         told["decisions"] = {sha256: list(one.marks) for sha256, one in read_decisions(shelf.decisions).items()}
         told["accepted"] = shown_accepted(home, fo)
-    curated = shelf.read("cars-curated")
+        told["parts"] = {
+            mark: [image.sha256 for image in shelf.read(f"cars-{mark}").images] for mark in ("relabel", "gold")
+        }
+        told["narrowed"] = narrowed(home, fo, trained[-1].sha256)
+        curated = shelf.read("cars-curated")
+        told["taken_off"] = taken_off(home, fo, gold.sha256)
     families = {image.family for image in curated.images if image.split == "train"}
     return {
         **told,
@@ -106,8 +141,6 @@ def main(home: Path) -> dict[str, Any]:
         "gold": gold.sha256,
         "is_left_out": excluded.sha256 not in curated.by_sha256,
         "gold_is_trained_on": gold.family in families,
-        "relabel": [image.sha256 for image in shelf.read("cars-relabel").images],
-        "gold_version": [image.sha256 for image in shelf.read("cars-gold").images],
         "address_left": (home / "mongodb" / "address").exists(),
     }
 
