@@ -39,7 +39,7 @@ def choose(
     if settings.strategy not in STRATEGIES:
         raise BadInput(f"strategy {settings.strategy!r} is unknown; choose one of {', '.join(STRATEGIES)}")
     check_pool(pool, labelled)
-    _check_budget(pool, budget, settings)
+    check_budget(pool.families, budget=budget, settings=settings)
     evidence = gather(pool, labelled, settings, seed=seed)
     picks = _STRATEGIES[settings.strategy](evidence, budget)
     return Selection(tuple(map(evidence.choice, picks)), _notes(evidence))
@@ -50,16 +50,17 @@ def choosable(families: Iterable[str], *, per_family: int) -> int:
     return sum(min(count, per_family) for count in Counter(families).values())
 
 
-def _check_budget(pool: Pool, budget: int, settings: SelectionSettings) -> None:
-    if not len(pool):
+def check_budget(families: Sequence[str], *, budget: int, settings: SelectionSettings) -> None:
+    """Raises BadInput where so many of the images of these families, one name for each, cannot be chosen."""
+    if not families:
         raise BadInput("no image is left to choose from; add photographs, or a version with some that nobody labelled")
     if budget < 1:
         raise BadInput(f"the budget is {budget} images; it has to be 1 or more")
-    if budget > len(pool):
+    if budget > len(families):
         raise BadInput(
-            f"the budget is {budget} images but only {len(pool)} are not labelled; ask for no more than that"
+            f"the budget is {budget} images but only {len(families)} are not labelled; ask for no more than that"
         )
-    most = choosable(pool.families, per_family=settings.per_family)
+    most = choosable(families, per_family=settings.per_family)
     if budget > most:
         raise BadInput(
             f"the budget is {budget} images but with {settings.per_family} of each family only {most} can be chosen; "

@@ -41,12 +41,14 @@ class Reached:
     """Labelled images until a curve reached what another ended with, as a share of that one's, by seed.
 
     `of_means` compares the curves' means; `share` is over the seeds that reached it, None where none did; a seed that
-    did not is None in `by_seed`.
+    did not is None in `by_seed`. So is one of `untold`, where the other's curve ended no better than it began: what was
+    labelled at first is as good already, and nothing can be told.
     """
 
     share: Estimate | None
     of_means: float | None
     by_seed: Mapping[str, float | None]
+    untold: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,17 +97,22 @@ def labels_to_reach(curve: Curve, quality: float) -> float | None:
 def reached(curves: Mapping[int, Curve], others: Mapping[int, Curve]) -> Reached:
     """How soon curves, by seed, reach what the other strategy's curve of the same seed ended with."""
     by_seed = {str(seed): _share(curve, others[seed]) for seed, curve in curves.items() if others.get(seed)}
+    untold = tuple(str(seed) for seed in curves if others.get(seed) and not _rose(others[seed]))
     shares = [share for share in by_seed.values() if share is not None]
     means, other_means = (_means([*found.values()]) for found in (curves, others))
-    return Reached(estimate(shares) if shares else None, _share(means, other_means), by_seed)
+    return Reached(estimate(shares) if shares else None, _share(means, other_means), by_seed, untold)
 
 
 def _means(curves: Sequence[Curve]) -> Curve:
     return [(point.labelled, point.quality.mean) for point in mean_curve(curves)]
 
 
+def _rose(curve: Curve) -> bool:
+    return curve[-1][1] > curve[0][1]
+
+
 def _share(curve: Curve, other: Curve) -> float | None:
-    if not curve or not other:
+    if not curve or not other or not _rose(other):
         return None
     labelled, final = other[-1]
     needed = labels_to_reach(curve, final)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from datasets.coco import Dataset, Image
+from datasets.decisions import read_decisions
 from datasets.selecting.choosing import choosable
 from datasets.split import unit_hash
 from datasets.versions import write_version
@@ -20,6 +21,7 @@ from pipelines.scraping.collecting import collect
 from pipelines.scraping.place import Scraped
 from pipelines.selecting.choosing import select_images
 from pipelines.selecting.looking import find_champions
+from pipelines.selecting.reviewed import not_excluded
 from training.bundle import ModelName, read_bundle, read_pointer
 from training.predictors import load_predictor
 
@@ -42,15 +44,16 @@ def collect_scraped(project: Project, home: Path) -> None:
 def choose_next(desk: Desk, home: Path) -> str | None:
     """The name of a version of the images that people are to look at next; None when none are left.
 
-    A part of them, as large as the project's test part, is of the test side. What was pushed is not chosen again; what
-    was chosen, and may still be, is pushed first.
+    A part of them, as large as the project's test part, is of the test side. What was pushed is not chosen again, what
+    reviewers excluded never; what was chosen, and may still be, is pushed first.
     """
     project, shelf = desk.project, desk.shelf
     pool = shelf.read(scraped_name(project)).live
     sided = shelf.assign_splits(pool, seed=project.seed, settings=project.split).dataset
     pushed = {sha256 for frames in desk.ledger.read_frames().values() for sha256 in frames}
     seen = with_originals(shelf, pushed)
-    rest = sided.only(image.sha256 for image in sided.images if image.sha256 not in seen)
+    liked = not_excluded(sided.images, read_decisions(shelf.decisions))
+    rest = sided.only(image.sha256 for image in liked if image.sha256 not in seen)
     name = f"{project.name}-next"
     if _is_under_way(desk, name, rest, seen):
         return name

@@ -1,50 +1,28 @@
 """What `carloop select` does: gather the evidence on a version's or a run's images, choose, and write it down."""
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from datasets.coco import Dataset, Image
-from datasets.errors import BadDataset, BadInput
+from datasets.coco import Image
+from datasets.errors import BadDataset
 from datasets.files import MANIFEST, digest, is_complete, new_folder, read_json, write_bytes, write_json
-from datasets.selecting.choosing import Selection, choose
+from datasets.selecting.choosing import Selection, check_budget, choosable, choose
 from datasets.selecting.evidence import Choice
 from datasets.selecting.pool import Labelled, Pool
 from datasets.selecting.settings import SelectionSettings
-from datasets.versions import read_version, write_version
-from pipelines.modelling.place import Place, find_place
+from datasets.versions import write_version
 from pipelines.progress import Progress
-from pipelines.results import RoundResult, read_round
+from pipelines.selecting.candidates import Candidates, count_labels, find_candidates
 from pipelines.selecting.looking import Looker, Models, embedding_model, find_challengers, find_champions
 from pipelines.selecting.page import draw_page
+from pipelines.selecting.reviewed import to_rank, weigh
 from pipelines.selecting.tables import to_csv
 from pipelines.shelf import Shelf
 
 KEY_LENGTH = 12
 SELECTION, TABLE, PAGE = "selection.json", "selection.csv", "selection.html"
-
-
-@dataclass(frozen=True)
-class Candidates:
-    """A dataset whose images may be chosen, and those of its images that are labelled, or no one's to label."""
-
-    place: Place
-    digest: str
-    dataset: Dataset
-    labelled: Dataset
-
-    @property
-    def waiting(self) -> list[Image]:
-        """Live images that nobody labelled, but those of the test side, which models are measured on."""
-        known = self.labelled.by_sha256
-        return [image for image in self.dataset.live.images if image.sha256 not in known and image.split != "test"]
-
-    @property
-    def taught(self) -> Dataset:
-        """The labelled images that models learn from."""
-        return self.labelled.only(image.sha256 for image in self.labelled.images if image.split != "test")
 
 
 def select_images(
@@ -60,12 +38,15 @@ def select_images(
 ) -> dict[str, Any]:
     """Choose `budget` images of a version, or of a run's photographs, and write them with their reasons; what to tell.
 
-    The folder is named by all that decides the choice, so that the same command again finds it there.
+    Reviewers' decisions count: an image's place is divided by its rating, and excluded ones are not chosen. Where that
+    leaves fewer than `budget`, it is all of them, and a note tells so. The folder is named by all that decides the
+    choice, so that the same command again finds it there.
 
     Raises:
         CarloopError: in one sentence, whatever a person can mend.
     """
     candidates = find_candidates(reference, home, labelled)
+    allowed = _allowed(candidates, settings, budget)
     champions = find_champions(candidates.place)
     challengers = find_challengers(candidates.place, champions)
     told = _decisive(candidates, settings, (champions, challengers), budget=budget, seed=seed)
@@ -73,7 +54,8 @@ def select_images(
     if not is_complete(folder):
         looker = Looker(champions, challengers, least_score=settings.least_score)
         pool, known, broken = _gather(candidates, looker, champions, progress)
-        selection = choose(pool, known, budget=budget, settings=settings, seed=seed)
+        selection = _choose(candidates, pool, known, settings, budget=allowed, seed=seed)
+        told["notes"] = [*_left_out(candidates, budget, allowed), *selection.notes]
         _write(folder, candidates, selection, {**told, "undecodable": broken}, progress)
     result = {**read_json(folder / SELECTION), "folder": str(folder), "page": str(folder / PAGE)}
     if name:
@@ -81,49 +63,24 @@ def select_images(
     return result
 
 
-def find_candidates(reference: str, home: Path, labelled: Sequence[str]) -> Candidates:
-    """The images of a version by name, digest or folder, or those of a run's last round.
+def _allowed(candidates: Candidates, settings: SelectionSettings, budget: int) -> int:
+    """The budget, or less where reviewers excluded images that it counts on. Raises BadInput: there never were as many.
 
-    An image is labelled where the version itself, one of `labelled` or the run says what it shows.
+    Nothing was looked at yet, which takes long.
     """
-    if (Path(reference) / "project.json").is_file():
-        place = find_place(home, Path(reference))
-        last = _last_round(place.root / "rounds", reference)
-        dataset = read_version(place.versions, last.pool)
-        others = [read_version(place.versions, version) for version in (last.dataset, last.test_set)]
-        version = last.pool
-    else:
-        place, shelf = find_place(home, None), Shelf(home)
-        dataset, others, version = shelf.read(reference), [], shelf.find(reference).name
-    others += [read_version(path.parent, path.name) for path in map(place.find_version, labelled)]
-    return Candidates(place, version, dataset, _labelled(dataset, others))
+    check_budget([image.family for image in candidates.unlabelled], budget=budget, settings=settings)
+    left = [image.family for image in candidates.waiting]
+    allowed = min(budget, choosable(left, per_family=settings.per_family))
+    check_budget(left, budget=allowed, settings=settings)
+    return allowed
 
 
-def _last_round(rounds: Path, reference: str) -> RoundResult:
-    numbers = sorted(int(path.stem) for path in rounds.glob("*.json") if path.stem.isdigit())
-    result = read_round(rounds, numbers[-1]) if numbers else None
-    if result is None:
-        raise BadInput(f"{reference} has finished no round; let the loop play one first")
-    return result
-
-
-def _labelled(dataset: Dataset, others: Iterable[Dataset]) -> Dataset:
-    """The images of which something is known, from the version where most is."""
-    images, annotations = {}, {}
-    for part in (dataset, *others):
-        for image in part.images:
-            if part.known_category_ids(image.sha256):
-                images[image.sha256] = image
-                annotations[image.sha256] = part.annotations_of.get(image.sha256, [])
-    return Dataset(dataset.taxonomy, tuple(images.values()), tuple(a for held in annotations.values() for a in held))
-
-
-def count_labels(labelled: Dataset) -> Labelled:
-    """Objects and tags by class, and images by family."""
-    ids = [annotation.category_id for annotation in labelled.annotations]
-    ids += [tag.category_id for image in labelled.images for tag in image.tags]
-    counts = {labelled.taxonomy.name(category_id): count for category_id, count in Counter(ids).items()}
-    return Labelled(counts, Counter(image.family for image in labelled.images))
+def _left_out(candidates: Candidates, budget: int, allowed: int) -> list[str]:
+    excluded = len(candidates.unlabelled) - len(candidates.waiting)
+    told = f"reviewers excluded {excluded} of the images that nobody has labelled"
+    if allowed < budget:
+        told += f", which leaves {allowed} to choose in place of {budget}"
+    return [told] if excluded else []
 
 
 def _decisive(
@@ -131,11 +88,14 @@ def _decisive(
 ) -> dict[str, Any]:
     """All that decides a selection."""
     champions, challengers = ({task: bundle.digest for task, bundle in found.items()} for found in models)
+    known = count_labels(candidates.taught)
     return {
         "of": candidates.digest,
-        "labelled": digest(sorted(candidates.labelled.by_sha256)),
+        "labelled": digest([sorted(candidates.taught.by_sha256), known.counts, known.families]),
         "labelled_images": len(candidates.labelled.images),
+        "waiting": digest(sorted(image.sha256 for image in candidates.waiting)),
         "waiting_images": len(candidates.waiting),
+        "ratings": digest(candidates.ratings),
         "champions": champions,
         "challengers": challengers,
         "settings": settings.model_dump(mode="json"),
@@ -170,14 +130,31 @@ def _gather(
     return pool, known, dict(look.undecodable)
 
 
+def _choose(
+    candidates: Candidates, pool: Pool, known: Labelled, settings: SelectionSettings, *, budget: int, seed: int
+) -> Selection:
+    """The strategy's choice, weighed by ratings: enough are ranked for a good one to come in."""
+    several = min(to_rank(budget, candidates.ratings), choosable(pool.families, per_family=settings.per_family))
+    several = max(several, budget)
+    controls = settings.control_share * (budget / several)  # of what is asked for, however many are ranked
+    asked = settings.model_copy(update={"control_share": controls})
+    ranked = choose(pool, known, budget=several, settings=asked, seed=seed)
+    chosen = weigh(ranked.choices, candidates.ratings, budget=budget)
+    return replace(ranked, choices=tuple(_rated(choice, candidates.ratings.get(choice.sha256)) for choice in chosen))
+
+
+def _rated(choice: Choice, rating: int | None) -> Choice:
+    return choice if rating is None else replace(choice, reason=f"{choice.reason}; reviewers rated it {rating}")
+
+
 def _write(
     folder: Path, candidates: Candidates, selection: Selection, told: dict[str, Any], progress: Progress
 ) -> None:
     images = [_told(choice, candidates.dataset.by_sha256[choice.sha256]) for choice in selection.choices]
     with progress.step("write the selection"), new_folder(folder) as part:
-        write_json(part / SELECTION, {**told, "notes": selection.notes, "images": images})
+        write_json(part / SELECTION, {**told, "images": images})
         write_bytes(part / TABLE, to_csv(images))
-        write_bytes(part / PAGE, draw_page(images, candidates.place.store, {**told, "notes": selection.notes}))
+        write_bytes(part / PAGE, draw_page(images, candidates.place.store, told))
         write_json(part / MANIFEST, {"images": len(images)})
 
 

@@ -39,8 +39,9 @@ def select_command(
 
     Looks at images that nobody has labelled of a dataset VERSION or of a RUN's folder, with the champions and
     challengers there: what they are undecided about, what they see differently, what is rare among labels, what is
-    unlike anything labelled. A part is drawn at random, to compare with. With --name the chosen images become a version
-    that `carloop cvat push` takes. The same command again finds what it chose.
+    unlike anything labelled. A part is drawn at random, to compare with. What reviewers excluded is not chosen; what
+    they rated well comes earlier. With --name the chosen images become a version that `carloop cvat push` takes. The
+    same command again finds what it chose.
     """
     from rich.console import Console
 

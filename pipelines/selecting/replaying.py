@@ -21,7 +21,7 @@ from datasets.selecting.pool import Answers, Labelled, Pool
 from datasets.selecting.settings import SelectionSettings, StrategyName
 from datasets.selecting.value import Curve
 from datasets.taxonomy import Settings
-from pipelines.selecting.choosing import count_labels
+from pipelines.selecting.candidates import count_labels
 from pipelines.selecting.learners import Learned, Learner
 
 _START = "start"

@@ -27,13 +27,20 @@ def spell_quality(estimate: Mapping[str, Any]) -> str:
 
 
 def spell_share(reached: Mapping[str, Any] | None) -> str:
-    """How soon a strategy had what random ended with."""
+    """How soon a strategy had what random ended with, and of which seeds that cannot be told."""
     if reached is None:
         return "–"
-    seeds = len(reached["by_seed"])
+    seeds, untold = len(reached["by_seed"]), len(reached["untold"])
+    if untold == seeds:
+        return "not to be told; random choice ended no better than it began"
+    told = _spell_reached(reached, seeds, seeds - untold)
+    return f"{told}; in {untold} of {seeds} seeds random choice ended no better than it began" if untold else told
+
+
+def _spell_reached(reached: Mapping[str, Any], seeds: int, told_of: int) -> str:
     if reached["share"] is None:
-        return f"not reached in any of {seeds} seeds"
-    missed = seeds - reached["share"]["of"]
+        return f"not reached in any of {told_of} seeds"
+    missed = told_of - reached["share"]["of"]
     share = {key: value if value is None else 100 * value for key, value in reached["share"].items()}
     told = f"{share['mean']:.0f} %"
     if share["low"] is not None:

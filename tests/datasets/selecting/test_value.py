@@ -41,6 +41,20 @@ def test_labels_saved_are_a_share_of_the_others_by_seed() -> None:
     assert (found.share.mean, found.share.of) == (0.5, 1)
 
 
+def test_nothing_is_told_where_the_other_ended_no_better_than_it_began() -> None:
+    falling, rising = [(10, 0.5), (20, 0.4), (40, 0.3)], [(10, 0.1), (20, 0.2), (40, 0.4)]
+
+    every, some = (
+        reached({0: falling, 1: mine}, {0: falling, 1: others})
+        for mine, others in ((falling, falling), (RISING, rising))
+    )
+
+    assert (every.share, every.of_means, every.by_seed) == (None, None, {"0": None, "1": None})
+    assert every.untold == ("0", "1")
+    assert some.share is not None
+    assert (some.share.of, some.by_seed, some.untold) == (1, {"0": None, "1": 0.5}, ("0",))
+
+
 @given(slope=st.floats(0.001, 0.2), budget=st.integers(1, 100))
 def test_gain_is_foretold_from_a_rise_with_the_logarithm(slope: float, budget: int) -> None:
     curve = [(n, 0.1 + slope * math.log(n)) for n in (10, 20, 40, 80)]

@@ -15,6 +15,7 @@ from rich.console import Console
 from cvat.jobs import Job, list_jobs, list_tasks, read_frames, read_objects
 from cvat.project import require_project
 from datasets.coco import Image
+from datasets.decisions import Decision, write_decisions
 from pipelines.annotation.desk import open_desk
 from pipelines.flows import entries
 from pipelines.flows.ingesting import choose_next, collect_scraped, push_next
@@ -203,3 +204,21 @@ def test_ingesting_on_and_on_ends_with_every_photograph_pushed_once(
     assert any(ingest() == {} for _ in range(3))
     pushed = [sha256 for frames in frames_by_task(client, home).values() for sha256 in frames]
     assert sorted(pushed) == sorted(scraped(home))
+
+
+def test_what_reviewers_excluded_is_never_put_before_people(
+    with_champions: dict[int, list[str]], ingest: Ingest, photographs: Path, client: Client, home: Path
+) -> None:
+    known = scraped(home).keys()
+    take(photographs, range(FIRST + LATER + 6, FIRST + LATER + 9))
+    project_path = home.parent / "carloop.yaml"
+    scrape_now(project_path, home)
+    collect_scraped(read_project(project_path), home)
+    new = scraped(home).keys() - known
+    write_decisions(Shelf(home).decisions, dict.fromkeys(new, Decision(marks=("exclude",))))
+
+    assert any(ingest() == {} for _ in range(3))
+
+    pushed = {sha256 for frames in frames_by_task(client, home).values() for sha256 in frames}
+    assert new
+    assert not new & pushed

@@ -3,17 +3,20 @@
 import csv
 import hashlib
 import json
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from msgspec.structs import replace
 
-from datasets.coco import Dataset, make_dataset
+from datasets.coco import Dataset, Tag, make_dataset
+from datasets.decisions import Decision, write_decisions
 from datasets.errors import BadDataset, BadInput
 from datasets.importing.truth import read_truth
 from datasets.selecting.pool import Found
-from datasets.taxonomy import DEFAULT_TAXONOMY
+from datasets.taxonomy import DEFAULT_TAXONOMY, Taxonomy
 from datasets.versions import read_version, write_version
 from pipelines.project import Project
 from pipelines.selecting.features import Embedder
@@ -118,6 +121,98 @@ def test_images_that_another_version_labels_are_not_chosen(home: Path) -> None:
     told = json.loads(select("cars", "--labelled", "more", "--budget", 1, "--home", home, "--json").stdout)
     assert told["waiting_images"] == 2
     assert told["images"][0]["sha256"] in {image.sha256 for image in left.images[:2]}
+
+
+def test_a_selection_is_made_anew_when_the_same_images_are_labelled_otherwise(home: Path) -> None:
+    shelf, left = Shelf(home), waiting(home)
+    for category_id, name in enumerate(("dents", "scratches"), start=1):
+        images = [replace(image, tags=(Tag(category_id),)) for image in left.images[4:]]
+        shelf.write_name(name, write_version(make_dataset(left.taxonomy, images, ()), shelf.versions))
+
+    folders = {chosen(home, 3, "--labelled", name)["folder"] for name in ("dents", "scratches", "dents")}
+
+    assert len(folders) == 2
+
+
+def test_a_version_of_other_classes_is_no_witness_of_what_is_labelled(home: Path) -> None:
+    shelf, left = Shelf(home), waiting(home)
+    fewer = Taxonomy(categories=left.taxonomy.categories[1:])
+    images = [replace(image, **NOTHING_KNOWN) for image in left.images]
+    shelf.write_name("fewer", write_version(make_dataset(fewer, images, ()), shelf.versions))
+    done = select("cars", "--labelled", "fewer", "--budget", 1, "--home", home)
+    assert isinstance(done.exception, BadInput)
+    assert f"fewer has other classes than what is chosen from ({left.taxonomy.categories[0].name})" in str(
+        done.exception
+    )
+
+
+Decide = Callable[[dict[str, Decision]], None]
+
+
+@pytest.fixture
+def decide(home: Path) -> Iterator[Decide]:
+    """Keeps what reviewers decided, for the test alone."""
+    path = Shelf(home).decisions
+    yield lambda decisions: write_decisions(path, decisions)
+    path.unlink(missing_ok=True)
+
+
+def chosen(home: Path, budget: int, *arguments: object) -> dict[str, Any]:
+    done = select("cars", "--budget", budget, *arguments, "--home", home, "--json")
+    assert done.exit_code == 0, done.output
+    told = json.loads(done.stdout)
+    return {**told, "chosen": [image["sha256"] for image in told["images"]]}
+
+
+@pytest.mark.parametrize("strategy", ["mix", "random"])
+def test_what_reviewers_excluded_is_not_chosen(home: Path, decide: Decide, strategy: str) -> None:
+    first = chosen(home, 4, "--strategy", strategy)["chosen"]
+    decide({first[0]: Decision(marks=("exclude",))})
+
+    again = chosen(home, 4, "--strategy", strategy, "--name", "next")
+
+    assert len(again["chosen"]) == 4
+    assert first[0] not in again["chosen"]
+    assert first[0] not in read_version(Shelf(home).versions, again["version"]).by_sha256
+    assert "reviewers excluded 1 of the images that nobody has labelled" in again["notes"]
+
+
+@pytest.mark.parametrize("strategy", ["mix", "random"])
+def test_an_image_s_place_is_divided_by_its_rating(home: Path, decide: Decide, strategy: str) -> None:
+    asked = ("--strategy", strategy, "--seed", 3)
+    ranked = chosen(home, 5, *asked)["chosen"]
+    decide({ranked[0]: Decision(quality=1), ranked[4]: Decision(quality=5)})
+
+    weighed = chosen(home, 3, *asked)
+
+    assert weighed["chosen"] == [ranked[1], ranked[0], ranked[2]]
+    decide({ranked[4]: Decision(quality=5)})
+    assert chosen(home, 4, *asked)["chosen"] == [*ranked[:3], ranked[4]]
+    assert "reviewers rated it 1" in weighed["images"][1]["reason"]
+
+
+def test_gold_images_and_notes_change_nothing(home: Path, decide: Decide) -> None:
+    first = chosen(home, 4)
+    decide({first["chosen"][0]: Decision(marks=("gold",), notes="fine")})
+
+    assert chosen(home, 4) == first
+
+
+def test_where_reviewers_excluded_too_many_all_others_are_chosen_and_it_is_told(home: Path, decide: Decide) -> None:
+    families = {image.family: image.sha256 for image in waiting(home).images}
+    kept = sorted(families)[:2]
+    decide({i.sha256: Decision(marks=("exclude",)) for i in waiting(home).images if i.family not in kept})
+
+    told = chosen(home, 3)
+
+    assert sorted(image["family"] for image in told["images"]) == kept
+    assert told["notes"][0].endswith("which leaves 2 to choose in place of 3")
+
+
+def test_a_budget_over_what_there_is_is_refused_before_anything_is_looked_at(home: Path) -> None:
+    done = select("cars", "--budget", 999, "--home", home)
+    assert isinstance(done.exception, BadInput)
+    assert "look at" not in done.stderr
 
 
 @pytest.mark.parametrize(
