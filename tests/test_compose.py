@@ -140,9 +140,20 @@ def test_the_carloop_commands_that_services_run_exist() -> None:
         for name, service in ours.items()
         if "entrypoint" not in service and "command" in service
     }
-    assert commands == {"fiftyone": ["curate", "open", "--host", "0.0.0.0", "--port", "5151"]}
+    assert {name: command[:2] for name, command in commands.items()} == {
+        "fiftyone": ["curate", "open"],
+        "webhook": ["flows", "webhook"],
+    }
     for command in commands.values():
         assert main.main([*command, "--help"], standalone_mode=False) == 0
+
+
+def test_cvat_sends_its_events_where_the_webhook_listens() -> None:
+    from cvat.events import PATH
+
+    options = dict(services(SERVERS))["webhook"]["command"]
+    port = options[options.index("--port") + 1]
+    assert options[options.index("--address") + 1] == f"http://webhook:{port}{PATH}"
 
 
 @pytest.mark.parametrize("name", ["worker", "flows"])
