@@ -10,6 +10,7 @@ import hashlib
 import hmac
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -29,12 +30,18 @@ from datasets.ledger import Ledger
 PATH = "/cvat"
 MOST_BYTES = 2**20
 _BODY_SECONDS = 10
+_ABOVE_IDS = 2**63  # what a database keeps as an integer
 _EVENTS = ["update:job"]
 _NOTED = {"state", "stage", "assignee"}
 
 
 class _EventJob(Job, frozen=True):
     project_id: int | None = None
+
+    def __post_init__(self) -> None:
+        datetime.fromisoformat(self.updated_date)
+        if not 0 <= self.id < _ABOVE_IDS:
+            raise ValueError(f"{self.id} is no id")
 
     @property
     def worker(self) -> str | None:

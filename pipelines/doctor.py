@@ -16,12 +16,20 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from cvat.settings import CVAT_VARIABLE
 from datasets.errors import BadInput
 from datasets.files import free_bytes
 from pipelines.doctor_servers import SERVERS, named_servers
 from pipelines.project import Project
 from pipelines.runs import Run, make_run
-from pipelines.services import FUNCTION, start_mongodb, start_services, without_login
+from pipelines.services import (
+    FUNCTION,
+    MONGODB_VARIABLE,
+    PREFECT_VARIABLE,
+    start_mongodb,
+    start_services,
+    without_login,
+)
 
 _MIN_FREE_GIBIBYTES = 5
 _MIN_MEMORY_GIBIBYTES = 4
@@ -72,12 +80,13 @@ def _chosen(parts: Sequence[Part], only: Collection[str]) -> list[Part]:
 
 def _checks(home: Path) -> Iterator[Part]:
     yield "Python", _python, "install Python 3.11 or newer, then remove .venv and run make demo again"
-    yield "disk", lambda: _disk(home), f"free at least {_MIN_FREE_GIBIBYTES} GiB, or set CARLOOP_HOME to another disk"
+    room = f"at least {_MIN_FREE_GIBIBYTES} GiB free in a folder that you may write to"
+    yield "disk", lambda: _disk(home), f"have {room}, or set CARLOOP_HOME to such a one"
     yield "memory", _memory, "close other programs; the demo needs about 4 GiB"
     yield "torch", _torch, "remove .venv and run make demo again: torch and torchvision must be a matched pair"
     yield "FiftyOne", _fiftyone, "free memory and disk, or name a running MongoDB in FIFTYONE_DATABASE_URI"
     yield "MLflow", _mlflow, "remove .venv and run make demo again"
-    yield "servers", _servers, "read the log named above; is another program in the way?"
+    yield "servers", _servers, _remedy_of_servers()
     for server, address in named_servers():
         yield server.name, partial(server.ask, address), server.remedy
 
@@ -108,10 +117,22 @@ def _python() -> str:
 
 
 def _disk(home: Path) -> str:
+    _require_writable(home)
     free = free_bytes(home) / 2**30
     if free < _MIN_FREE_GIBIBYTES:
         raise RuntimeError(f"{home} has {free:.1f} GiB free")
     return f"{free:.0f} GiB free for {home}"
+
+
+def _require_writable(home: Path) -> None:
+    """Writes into the home, or into the folder that it would be made in; nothing stays."""
+    place = next(folder for folder in (home, *home.absolute().parents) if folder.exists())
+    try:
+        with tempfile.NamedTemporaryFile(dir=place, prefix=".carloop-doctor-") as file:
+            file.write(b"carloop")
+            file.flush()
+    except OSError as error:
+        raise RuntimeError(f"nothing can be written into {place}: {error.strerror}") from None
 
 
 def _memory() -> str:
@@ -150,6 +171,14 @@ def _mlflow() -> str:
 def _servers() -> str:
     with _scratch_run() as run, start_services(run):
         return f"embedded CVAT, Prefect, MongoDB and the function {FUNCTION} start and answer"
+
+
+def _remedy_of_servers() -> str:
+    """What it says above names the server; its log is gone with the scratch folder."""
+    named = [name for name in (CVAT_VARIABLE, PREFECT_VARIABLE, MONGODB_VARIABLE) if os.environ.get(name)]
+    if not named:
+        return "free some memory and disk, and close programs that use the same ports, then try again"
+    return f"if it is one that {' or '.join(named)} names, start it, or unset that to have an embedded one tried"
 
 
 @contextmanager

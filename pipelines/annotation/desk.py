@@ -41,14 +41,20 @@ def open_desk(project_path: Path, home: Path, progress: Progress) -> Iterator[De
         CvatError: the server does not answer, or does not let the user in.
     """
     project = read_project(project_path)
+    url, credentials = read_login(project, project_path)
+    with connect(url, credentials) as client, open_ledger(project, home, url) as ledger:
+        yield Desk(project, Shelf(home), ledger, client, progress)
+
+
+def read_login(project: Project, project_path: Path) -> tuple[str, Credentials]:
+    """Where CVAT is, and who logs in there. Raises BadProject where no server or no user is named."""
     url = _server(project)
     if not url:
         raise BadProject(f"no CVAT is named; set url: under cvat: in {project_path}, or {CVAT_VARIABLE}")
     user, password = os.environ.get(USER_VARIABLE), os.environ.get(PASSWORD_VARIABLE)
     if not user or not password:
         raise BadProject(f"CVAT is named to be at {url}; set {USER_VARIABLE} and {PASSWORD_VARIABLE} to log in there")
-    with connect(url, Credentials(user, password)) as client, open_ledger(project, home, url) as ledger:
-        yield Desk(project, Shelf(home), ledger, client, progress)
+    return url, Credentials(user, password)
 
 
 @contextmanager

@@ -60,23 +60,29 @@ def serve_(
     from rich.console import Console
 
     from pipelines.annotation.webhook import SECRET_VARIABLE
-    from pipelines.flows.serving import end_orphans, own_server, point_at_own, require_named
+    from pipelines.flows.running import forget_others, read_paused
+    from pipelines.flows.serving import end_orphans, only_server, own_server, point_at_own, require_named
     from pipelines.progress import Progress
+    from pipelines.project import read_project
     from pipelines.services import PREFECT_VARIABLE
 
-    is_ours, progress = point_at_own(home, port=port), Progress(Console(stderr=True))
-    project = _checked(project_path)
+    project, progress = read_project(project_path), Progress(Console(stderr=True))
+    is_ours = point_at_own(home, port=port)
     with ExitStack() as stack:
+        stack.enter_context(only_server(home))
+        _require_schedules(project)  # imports Prefect, whose folder in the home has to be there by then
         if is_ours:
             stack.enter_context(own_server(home, progress, port=port))
-            if left := end_orphans():
+            forget_others(home)
+            if left := end_orphans(home):
                 progress.say(f"{left} runs had been cut short")
         else:
             require_named()
         from pipelines.flows.deployments import make_deployments  # Prefect reads its settings when it is imported
         from pipelines.flows.notifying import why_untold
 
-        deployments = make_deployments(project.flows, project_path=project_path, home=home)
+        paused = read_paused(home)
+        deployments = make_deployments(project.flows, project_path=project_path, home=home, paused=paused)
         _write(deployments)
         if problem := why_untold(project.flows):
             progress.say(f"nobody is told of ends: {problem}")
@@ -89,16 +95,13 @@ def serve_(
         _serve(deployments, at_once)
 
 
-def _checked(project_path: Path) -> "Project":
-    """The project, whose schedules can be kept. Raises BadProject."""
+def _require_schedules(project: "Project") -> None:
+    """Raises BadProject when the schedules cannot be kept."""
     from datetime import UTC, datetime
 
     from pipelines.flows.schedules import check_schedules
-    from pipelines.project import read_project
 
-    project = read_project(project_path)
     check_schedules(project.flows, now=datetime.now(UTC))
-    return project
 
 
 def _write(deployments: "list[Any]") -> None:
@@ -109,9 +112,12 @@ def _write(deployments: "list[Any]") -> None:
 
 def _serve(deployments: "list[Any]", at_once: int) -> None:
     import logging
+    import warnings
 
     from prefect import serve
 
+    # Prefect's own handler of SIGTERM calls this and exits.
+    warnings.filterwarnings("ignore", message=r"coroutine 'Runner\.astop' was never awaited")
     logging.getLogger("prefect.runner").setLevel(logging.WARNING)  # it tells of every run that waits, again and again
     serve(*deployments, limit=at_once, pause_on_shutdown=False, print_starting_message=False)
 
@@ -130,18 +136,25 @@ def deploy_(pool: str, image: str | None, project_path: Path, home: Path, as_jso
     from pipelines.errors import BadProject
     from pipelines.flows.deployments import make_deployments
     from pipelines.flows.notifying import why_untold
-    from pipelines.flows.running import require_pool
+    from pipelines.flows.running import read_paused, require_pool
     from pipelines.flows.serving import find_server
     from pipelines.output import show
+    from pipelines.project import read_project
 
     find_server(home)
-    project = _checked(project_path)
+    project = read_project(project_path)
+    _require_schedules(project)
     require_pool(pool)
     if problem := why_untold(project.flows):
         raise BadProject(problem)
     variables = {"job_variables": {"image": image}} if image else {}
     deployments = make_deployments(
-        project.flows, project_path=project_path, home=home, work_pool_name=pool, **variables
+        project.flows,
+        project_path=project_path,
+        home=home,
+        paused=read_paused(home),
+        work_pool_name=pool,
+        **variables,
     )
     _write(deployments)
     show({"pool": pool, "deployed": list(_NAMES)}, as_json=as_json)
@@ -157,7 +170,7 @@ def list_(home: Path, as_json: bool) -> None:
     from pipelines.output import write_json
 
     find_server(home)
-    found = read_flows()
+    found = read_flows(home)
     write_json([one.told() for one in found]) if as_json else print_flows(found)
 
 
@@ -204,7 +217,7 @@ def _set_paused(name: str, home: Path, *, paused: bool) -> None:
     from pipelines.flows.serving import find_server
 
     find_server(home)
-    set_paused(name, paused=paused)
+    set_paused(name, home, paused=paused)
     click.echo(f"{name} is {'paused' if paused else 'resumed'}")
 
 

@@ -1,9 +1,10 @@
 """The deployments, declared: each flow with its parameters, the project file's schedule, and one run at a time."""
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
-from pipelines.flows.running import DEPLOYMENT
+from pipelines.flows.running import TAG, deployment_of
 from pipelines.flows.schedules import to_prefect
 from pipelines.flows.settings import FlowName, FlowSettings
 
@@ -16,9 +17,9 @@ _QUEUED = ("learn",)
 
 
 def make_deployments(
-    settings: FlowSettings, *, project_path: Path, home: Path, **choices: Any
+    settings: FlowSettings, *, project_path: Path, home: Path, paused: Collection[str] = (), **choices: Any
 ) -> "list[RunnerDeployment]":
-    """A deployment of each flow; `choices` are `to_deployment`'s own, such as a work pool's name."""
+    """A deployment of each flow; those of `paused` stay so. `choices` are `to_deployment`'s own, as a pool's name."""
     from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
     from prefect.types.entrypoint import EntrypointType
 
@@ -27,8 +28,9 @@ def make_deployments(
     parameters = {"project_path": str(project_path.absolute()), "home": str(home.absolute())}
     return [
         getattr(entries, name).to_deployment(
-            name=DEPLOYMENT,
+            name=deployment_of(home),
             parameters=parameters,
+            paused=name in paused,
             schedules=[to_prefect(settings.schedules[name])] if name in settings.schedules else [],
             concurrency_limit=ConcurrencyLimitConfig(
                 limit=1,
@@ -36,7 +38,7 @@ def make_deployments(
                 if name in _QUEUED
                 else ConcurrencyLimitStrategy.CANCEL_NEW,
             ),
-            tags=["carloop"],
+            tags=[TAG],
             entrypoint_type=EntrypointType.MODULE_PATH,
             **choices,
         )

@@ -111,10 +111,12 @@ def drift(project_path: Path, home: Path, new: str | None = None, against: str |
 @flow(name="backup", timeout_seconds=6 * _HOUR, **_TELLING)
 def backup(project_path: Path, home: Path) -> str:
     """Back the home up to the place that the project file names."""
-    project = read_project(project_path)
+    project, progress = read_project(project_path), _progress()
     name, written, gone = attempt("back up", write_backup)(
-        home, project, project_path, project.flows.backup, _progress(), now=datetime.now(UTC)
+        home, project, project_path, project.flows.backup, progress, now=datetime.now(UTC)
     )
+    for note in written.notes:
+        progress.say(f"    {note}")
     told = {"name": name, "files": len(written.files), "bytes": written.bytes, "older ones removed": len(gone)}
     show_pairs("backup", told, f"Backup to {project.flows.backup.to}")
     return str(name)

@@ -13,8 +13,9 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from cvat.errors import CvatUnavailable
 from datasets.coco import Dataset, from_records
-from datasets.errors import BadDataset, BadInput
+from datasets.errors import BadDataset, BadInput, CarloopError, Unavailable
 from datasets.files import digest, read_json, write_bytes, write_json
 from datasets.ledger import Locked
 from datasets.merge import merge
@@ -24,6 +25,7 @@ from pipelines.annotation.pulling import pull_version
 from pipelines.champions import version_key
 from pipelines.curating.accepted import show_accepted
 from pipelines.flows.home import LEARN, HomeBench, home_bench
+from pipelines.flows.judging import require_tests_accepted
 from pipelines.flows.starting import Standing
 from pipelines.learn import Pulled, promote, to_beat, train
 from pipelines.models import MODELS, Model
@@ -62,7 +64,7 @@ def learn_accepted(desk: Desk, home: Path, *, at_least: int | None = None) -> Le
 
     Raises:
         Locked: another learn of these models is under way.
-        BadInput: no accepted image is there to test on.
+        BadInput: no accepted image is there to test on; jobs of train tasks go on waiting for a test task's.
         CarloopError: it cannot be done now; the next learn goes on.
     """
     settings = desk.project.flows.learn
@@ -95,11 +97,21 @@ def _alone(desk: Desk) -> Iterator[None]:
 
 @contextmanager
 def _begun(home: Path) -> Iterator[None]:
-    """Within the block a file tells that a learn is under way; one that is killed, or fails, leaves it."""
+    """Within the block a file tells that a learn is under way.
+
+    One that is killed leaves it, and so does one that meets a bug or a server that is away; they are gone on with by
+    themselves. What people have to mend, every other CarloopError, is no learn that was cut short.
+    """
     mark = home / LEARN / _BEGUN
     mark.parent.mkdir(parents=True, exist_ok=True)
     write_bytes(mark, b"")
-    yield
+    try:
+        yield
+    except (Unavailable, CvatUnavailable):
+        raise
+    except CarloopError:
+        mark.unlink(missing_ok=True)
+        raise
     mark.unlink(missing_ok=True)
 
 
@@ -114,6 +126,7 @@ def read_standing(desk: Desk, home: Path) -> Standing:
 
 def _gather(desk: Desk, home: Path) -> Lessons | None:
     """Pull, show it, and part what is learnt from and what is tested on. None where nothing is accepted."""
+    require_tests_accepted(desk)
     told, notes = pull_version(desk)
     for note in notes:
         desk.progress.say(f"    {note}")

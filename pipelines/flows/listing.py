@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from datasets.rights.tables import console, table
@@ -24,15 +25,15 @@ class DeployedFlow:
         return asdict(self)
 
 
-def read_flows() -> list[DeployedFlow]:
-    """The deployed flows, by name. Raises Unavailable."""
+def read_flows(home: Path) -> list[DeployedFlow]:
+    """The deployed flows of a home, by name. Raises Unavailable."""
     from prefect import get_client
     from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterId
     from prefect.client.schemas.sorting import FlowRunSort
 
     found = []
     with told_by_prefect(), get_client(sync_client=True) as client:
-        for deployment in read_deployments():
+        for deployment in read_deployments(home):
             ours = DeploymentFilter(id=DeploymentFilterId(any_=[deployment.id]))
             runs = client.read_flow_runs(deployment_filter=ours, sort=FlowRunSort.EXPECTED_START_TIME_DESC, limit=50)
             begun = [run for run in runs if run.state_name != "Scheduled"]

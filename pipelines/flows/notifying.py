@@ -11,8 +11,11 @@ if TYPE_CHECKING:
     from prefect.client.schemas.objects import FlowRun, State
 
 
-def tell_end(flow: "Flow[Any, Any]", run: "FlowRun", state: "State[Any]") -> None:
-    """A state hook: the block that the project file of the run names is told. Never fails a run."""
+def tell_end(flow: "Flow[Any, Any]", flow_run: "FlowRun", state: "State[Any]") -> None:
+    """A state hook, which Prefect calls by these names: the block that the run's project file names is told.
+
+    Never fails a run.
+    """
     from pathlib import Path
 
     from prefect.logging.loggers import flow_run_logger
@@ -21,13 +24,13 @@ def tell_end(flow: "Flow[Any, Any]", run: "FlowRun", state: "State[Any]") -> Non
 
     try:
         notify(
-            read_project(Path(run.parameters["project_path"])).flows,
+            read_project(Path(flow_run.parameters["project_path"])).flows,
             succeeded=state.is_completed(),
             subject=f"carloop {flow.name}: {state.name}",
-            body=f"{run.name}: {_reason(state)}",
+            body=f"{flow_run.name}: {_reason(state)}",
         )
     except Exception as error:
-        flow_run_logger(run, flow).warning("nobody could be told how this ended: %s", error)
+        flow_run_logger(flow_run, flow).warning("nobody could be told how this ended: %s", error)
 
 
 def _reason(state: "State[Any]") -> str:

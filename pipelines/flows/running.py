@@ -6,14 +6,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from datasets.errors import BadInput, Unavailable
+from datasets.files import digest
 from pipelines.errors import ServiceFailed
 
 if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient
     from prefect.client.schemas.responses import DeploymentResponse
 
-DEPLOYMENT = "carloop"
-"""What the deployment of each flow is called."""
+TAG = "carloop"
+"""What all our deployments are tagged with."""
+
+
+def deployment_of(home: Path) -> str:
+    """What the deployments of a home are called: homes that share a server of Prefect's have their own."""
+    return f"carloop-{digest(str(home.absolute()))[:8]}"
 
 
 @contextmanager
@@ -34,7 +40,8 @@ def told_by_prefect() -> Iterator[None]:
 
 
 def start_run(name: str, parameters: Mapping[str, Any], *, key: str) -> str:
-    """Have a deployed flow run; the name of its run, which is the earlier one for the same key.
+    """Have a flow run that is deployed for the home among the parameters; the name of its run, which is the earlier one
+    for the same key.
 
     Raises:
         BadInput: the flow is not deployed.
@@ -44,30 +51,47 @@ def start_run(name: str, parameters: Mapping[str, Any], *, key: str) -> str:
 
     with told_by_prefect(), _client() as client:
         try:
-            deployment = client.read_deployment_by_name(f"{name}/{DEPLOYMENT}")
+            deployment = client.read_deployment_by_name(f"{name}/{deployment_of(Path(parameters['home']))}")
         except ObjectNotFound:
-            raise BadInput(f"{name} is not deployed; run carloop flows serve, or carloop flows deploy") from None
+            raise _undeployed(name, Path(parameters["home"])) from None
         given = {one: str(value) if isinstance(value, Path) else value for one, value in parameters.items()}
         run = client.create_flow_run_from_deployment(deployment.id, parameters=given, idempotency_key=key)
         return str(run.name)
 
 
-def read_deployments() -> "list[DeploymentResponse]":
-    """The deployments of our flows, by name. Raises Unavailable."""
+def _undeployed(name: str, home: Path) -> BadInput:
+    return BadInput(f"{name} is not deployed for {home.absolute()}; run carloop flows serve, or carloop flows deploy")
+
+
+def read_deployments(home: Path) -> "list[DeploymentResponse]":
+    """The deployments of a home's flows, by name. Raises Unavailable."""
     with told_by_prefect(), _client() as client:
-        found = [one for one in client.read_deployments() if one.name == DEPLOYMENT and "carloop" in one.tags]
+        found = [one for one in client.read_deployments() if one.name == deployment_of(home) and TAG in one.tags]
     return sorted(found, key=lambda one: one.entrypoint or "")
 
 
-def set_paused(name: str, *, paused: bool) -> None:
+def read_paused(home: Path) -> set[str]:
+    """The names of a home's flows that somebody paused. Raises Unavailable."""
+    return {str(one.entrypoint).rpartition(".")[2] for one in read_deployments(home) if one.paused}
+
+
+def forget_others(home: Path) -> None:
+    """On a home's own server: what was deployed when the home lay elsewhere is deployed no more. Raises Unavailable."""
+    with told_by_prefect(), _client() as client:
+        for one in client.read_deployments():
+            if TAG in one.tags and one.name != deployment_of(home):
+                client.delete_deployment(one.id)
+
+
+def set_paused(name: str, home: Path, *, paused: bool) -> None:
     """Pause a deployed flow's schedules, or let them go on. Raises BadInput and Unavailable."""
     from prefect.exceptions import ObjectNotFound
 
     with told_by_prefect(), _client() as client:
         try:
-            deployment = client.read_deployment_by_name(f"{name}/{DEPLOYMENT}")
+            deployment = client.read_deployment_by_name(f"{name}/{deployment_of(home)}")
         except ObjectNotFound:
-            raise BadInput(f"{name} is not deployed; run carloop flows serve, or carloop flows deploy") from None
+            raise _undeployed(name, home) from None
         (client.pause_deployment if paused else client.resume_deployment)(deployment.id)
 
 

@@ -74,10 +74,11 @@ def _starts(name: FlowName, schedule: ScheduleSettings, now: datetime) -> list[d
             else IntervalSchedule(interval=schedule.interval, anchor_date=_ANCHOR, timezone=schedule.timezone)
         )
         return [*asyncio.run(plan.get_dates(n=_MOST_STARTS, start=now, end=now + _AHEAD))]
-    except ValidationError as error:
-        told = "; ".join(validation_problems(error))
+    except ValueError as error:  # pydantic's, and croniter's where no day is ever like that
+        told = "; ".join(validation_problems(error)) if isinstance(error, ValidationError) else str(error)
         raise BadProject(
-            f'flows: schedules: {name}: {schedule} is no schedule ({told}); write five fields as in "0 3 * * *"'
+            f'flows: schedules: {name}: {schedule} is no schedule ({told}); write five fields as in "0 3 * * *", '
+            "of a moment that comes"
         ) from None
 
 

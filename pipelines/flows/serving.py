@@ -4,6 +4,7 @@
 <home>/prefect/address    where its API answers, while it does
 """
 
+import fcntl
 import os
 import sys
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ import requests
 
 from datasets.files import write_bytes
 from pipelines.children import GUARD, ROOT, listens, start_child
-from pipelines.errors import ServiceFailed
+from pipelines.errors import RunBusy, ServiceFailed
 from pipelines.progress import Progress
 from pipelines.services import PREFECT_VARIABLE
 
@@ -30,6 +31,19 @@ def point_at_own(home: Path, *, port: int) -> bool:
         return False
     os.environ |= _environment(home / "prefect", f"http://127.0.0.1:{port}/api")
     return True
+
+
+@contextmanager
+def only_server(home: Path) -> Iterator[None]:
+    """Within the block no other process serves this home's flows. Raises RunBusy."""
+    path = home / "prefect" / "serving.lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise RunBusy(f"another carloop flows serve works on {home}; end that one first") from None
+        yield
 
 
 @contextmanager
@@ -88,8 +102,8 @@ def _answers(url: str) -> bool:
         return False
 
 
-def end_orphans() -> int:
-    """Runs that a killed server or runner left as running are none; gives how many were told so."""
+def end_orphans(home: Path) -> int:
+    """A home's runs that a killed server or runner left as running are none; gives how many were told so."""
     from prefect import get_client
     from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterState, FlowRunFilterStateType
     from prefect.client.schemas.objects import StateType
@@ -98,7 +112,7 @@ def end_orphans() -> int:
     from pipelines.flows.running import read_deployments, told_by_prefect
 
     running = FlowRunFilterStateType(any_=[StateType.RUNNING, StateType.PENDING, StateType.CANCELLING])
-    ours = {deployment.id for deployment in read_deployments()}
+    ours = {deployment.id for deployment in read_deployments(home)}
     with told_by_prefect(), get_client(sync_client=True) as client:
         found = client.read_flow_runs(flow_run_filter=FlowRunFilter(state=FlowRunFilterState(type=running)))
         left = [run for run in found if run.deployment_id in ours]

@@ -11,12 +11,15 @@ from datasets.taxonomy import Settings
 
 FlowName = Literal["scrape", "ingest", "learn", "drift", "backup"]
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
+_CRON_FIELDS = 5
+_WEEK_MINUTES = 7 * 24 * 60
+_YEAR_HOURS = 365 * 24
 
 
 class ScheduleSettings(Settings):
     """When a flow starts: by `cron`, as "0 3 * * *", or `every` so many minutes, hours or days, as 30m, 6h or 1d."""
 
-    cron: str | None = Field(default=None, min_length=1)
+    cron: str | None = None
     every: str | None = Field(default=None, pattern=r"^[1-9][0-9]{0,4}[mhd]$")
     timezone: str = "UTC"
 
@@ -26,6 +29,13 @@ class ScheduleSettings(Settings):
 
     def __str__(self) -> str:
         return f"cron {self.cron}" if self.cron else f"every {self.every}"
+
+    @field_validator("cron")
+    @classmethod
+    def _has_five_fields(cls, cron: str | None) -> str | None:
+        if cron is not None and len(cron.split()) != _CRON_FIELDS:
+            raise ValueError(f'{cron!r} has {len(cron.split())}, not five, fields; write it as "0 3 * * *"')
+        return cron
 
     @field_validator("timezone")
     @classmethod
@@ -53,8 +63,10 @@ class LearnSettings(Settings):
     jobs: int = Field(default=10, gt=0)
     at_least_images: int = Field(default=20, gt=0, description="corrected images without which nothing is learnt")
     recommended_images: int = Field(default=50, gt=0, description="with fewer a warning is given")
-    after_hours: float = Field(default=24, gt=0)
-    look_minutes: float = Field(default=10, gt=0, description="how often it is looked, whatever CVAT tells")
+    after_hours: float = Field(default=24, gt=0, le=_YEAR_HOURS)
+    look_minutes: float = Field(
+        default=10, gt=0, le=_WEEK_MINUTES, description="how often it is looked, whatever CVAT tells"
+    )
     curate: bool = Field(default=True, description="show in FiftyOne what people accepted")
     also: tuple[str, ...] = Field(default=(), description="dataset versions to learn from beside what people accepted")
     wait_seconds: float = Field(default=0, ge=0, description="for another learn of the same models to end")
@@ -96,7 +108,9 @@ class FlowSettings(Settings):
     """Schedules by flow, and how each runs; `notify` is a Prefect block to tell of ends, as slack-webhook/team."""
 
     schedules: Mapping[FlowName, ScheduleSettings] = {}
-    apart_minutes: float = Field(default=30, ge=0, description="between starts of flows that wait for each other")
+    apart_minutes: float = Field(
+        default=30, ge=0, le=_WEEK_MINUTES, description="between starts of flows that wait for each other"
+    )
     notify: str | None = Field(default=None, pattern=r"^[a-z0-9-]+/[a-z0-9-]+$")
     notify_of: tuple[Literal["failure", "success"], ...] = ("failure",)
     learn: LearnSettings = LearnSettings()

@@ -129,7 +129,7 @@ class Starter:
             self._woken.wait(60 * self._settings.look_minutes)
 
     def look(self, now: datetime) -> Decision | None:
-        """Decide once; None where CVAT or Prefect cannot be asked now, which is told."""
+        """Decide once; None where that cannot be done now, which is told."""
         try:
             decision = decide(self._read(), self._settings, now=now)
             if decision.start and now - self._started < timedelta(minutes=self._settings.look_minutes):
@@ -137,8 +137,9 @@ class Starter:
             if decision.start:
                 self._start(decision)
                 self._started = now
-        except CarloopError as error:
-            self._say(f"carloop: {error}")
+        except Exception as error:  # whatever it is, the next look may find it over
+            known = isinstance(error, CarloopError)
+            self._say(f"carloop: {error}" if known else f"carloop: cannot look what waits: {error!r}")
             return None
         self._say(f"learn: {decision.reason}")
         return decision

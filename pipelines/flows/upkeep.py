@@ -1,5 +1,6 @@
 """`carloop backup`, `carloop restore` and `carloop prune`: looking after a home."""
 
+from math import isnan
 from pathlib import Path
 
 import click
@@ -8,6 +9,7 @@ from pipelines.annotation.options import PROJECT
 from pipelines.options import AS_JSON, HOME
 
 _SHOWN = 20
+_MOST_DAYS = 36_500
 
 
 @click.command("backup")
@@ -46,7 +48,7 @@ def backup_command(
 @click.command("restore")
 @click.argument("address", metavar="FROM")
 @click.option("--backup", "name", help="Its name, as 20260102T030405Z [default: the newest].")
-@click.option("--check", is_flag=True, help="Read all of it and compare it with what was kept; restore nothing.")
+@click.option("--check", is_flag=True, help="Read all of it, set aside what is damaged there, and restore nothing.")
 @HOME
 @AS_JSON
 def restore_command(address: str, name: str | None, check: bool, home: Path, as_json: bool) -> None:
@@ -69,13 +71,21 @@ def restore_command(address: str, name: str | None, check: bool, home: Path, as_
     show({**told, "bytes": backup.bytes}, as_json=as_json, notes=backup.notes)
 
 
+def _require_number(_ctx: click.Context, _option: click.Parameter, days: float) -> float:
+    """NaN is in every range of click's."""
+    if isnan(days):
+        raise click.BadParameter(f"{days} is no number of days; give one from 0 to {_MOST_DAYS}.")
+    return days
+
+
 @click.command("prune")
 @click.option("--yes", is_flag=True, help="Remove it; else it is only told.")
 @click.option("--dry-run", is_flag=True, help="Only tell what would be removed, which is the default.")
 @click.option(
     "--older-than",
     "days",
-    type=click.FloatRange(min=0),
+    type=click.FloatRange(0, _MOST_DAYS),
+    callback=_require_number,
     default=1.0,
     show_default=True,
     help="Days since the last change of what may be removed.",

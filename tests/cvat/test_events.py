@@ -143,6 +143,14 @@ def test_a_signed_body_that_is_no_event_is_refused(post, body: bytes) -> None:
     assert post(body) == 400
 
 
+@pytest.mark.parametrize("wrong", [(b"2026-01-02T03:04:05Z", b"yesterday"), (b'"id": 7', b'"id": 9223372036854775808')])
+def test_a_time_or_an_id_that_cannot_be_one_is_refused_and_not_kept(
+    post, ledger: Ledger, wrong: tuple[bytes, bytes]
+) -> None:
+    assert post(moved().replace(*wrong)) == 400
+    assert ledger.read_job_events() == {}
+
+
 @pytest.mark.parametrize(
     "body",
     [moved(project=4), moved(updated_date="2026-01-01T00:00:00Z"), b'{"event": "ping"}'],

@@ -1,6 +1,7 @@
 """The doctor asks the servers that the environment names; where one cannot run in a test, a stand-in answers for it."""
 
 import json
+import os
 import threading
 from collections.abc import Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -69,6 +70,10 @@ def doctor(home: Path, name: str) -> Result:
     return CliRunner().invoke(main, ["doctor", "--json", "--only", name, "--home", str(home)])
 
 
+def checked(home: Path, name: str) -> Any:
+    return json.loads(doctor(home, name).stdout)
+
+
 @pytest.mark.parametrize(
     ("name", "path", "found"),
     [
@@ -125,6 +130,40 @@ def test_a_server_that_is_away_is_told_with_the_variable_to_check(
     assert check["found"]
     assert "hush-hush" not in done.stdout
     assert done.exit_code == 1
+
+
+def test_a_named_server_that_keeps_the_others_from_starting_is_told_with_its_variable(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("CARLOOP_CVAT_URL", address := f"http://127.0.0.1:{free_port()}")
+    monkeypatch.setenv("CARLOOP_CVAT_USER", "somebody")
+    monkeypatch.setenv("CARLOOP_CVAT_PASSWORD", "hush-hush")
+    (check,) = checked(tmp_path, "servers")
+    assert address in check["found"]
+    assert "CARLOOP_CVAT_URL" in check["remedy"]
+    assert "log" not in check["remedy"]
+
+
+def test_a_home_that_is_a_file_is_told_as_one_that_cannot_be_written_into(tmp_path: Path) -> None:
+    place = tmp_path / "home"
+    place.touch()
+    (check,) = checked(place / "below", "disk")
+    assert not check["works"]
+    assert f"nothing can be written into {place}" in check["found"]
+    assert "CARLOOP_HOME" in check["remedy"]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="the superuser writes everywhere")
+def test_a_home_that_may_not_be_written_into_is_told(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    (check,) = checked(tmp_path, "disk")
+    assert "Permission denied" in check["found"]
+    assert not check["works"]
+
+
+def test_trying_the_disk_leaves_nothing(tmp_path: Path) -> None:
+    assert checked(tmp_path / "home", "disk")
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_server_that_is_not_named_cannot_be_asked_for(tmp_path: Path) -> None:

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from prefect.client.schemas.objects import ConcurrencyLimitStrategy
 
-from pipelines.errors import ServiceFailed
+from pipelines.errors import RunBusy, ServiceFailed
 from pipelines.flows.deployments import NAMES, make_deployments
-from pipelines.flows.serving import find_server
+from pipelines.flows.serving import find_server, only_server
 from pipelines.flows.settings import FlowSettings
 
 SETTINGS = FlowSettings.model_validate({"schedules": {"learn": {"every": "1d"}, "backup": {"cron": "0 3 * * *"}}})
@@ -32,6 +32,27 @@ def test_a_worker_finds_each_flow_by_its_module(tmp_path: Path) -> None:
         module, _, name = str(deployment.entrypoint).rpartition(".")
         assert getattr(importlib.import_module(module), name).name == deployment.flow_name
         assert deployment.parameters == {"project_path": str(tmp_path / "carloop.yaml"), "home": str(tmp_path)}
+
+
+def test_homes_that_share_a_server_have_deployments_of_their_own(tmp_path: Path) -> None:
+    names = [
+        {one.name for one in make_deployments(SETTINGS, project_path=tmp_path / "carloop.yaml", home=tmp_path / home)}
+        for home in ("a", "b")
+    ]
+    assert [len(found) for found in names] == [1, 1]
+    assert names[0] != names[1]
+
+
+def test_a_flow_that_somebody_paused_is_deployed_paused(tmp_path: Path) -> None:
+    found = make_deployments(SETTINGS, project_path=tmp_path / "carloop.yaml", home=tmp_path, paused={"backup"})
+    assert [str(one.flow_name) for one in found if one.paused] == ["backup"]
+
+
+def test_a_home_is_served_by_one_process(tmp_path: Path) -> None:
+    with only_server(tmp_path), pytest.raises(RunBusy, match="another carloop flows serve works on"):
+        only_server(tmp_path).__enter__()
+    with only_server(tmp_path):
+        pass
 
 
 def test_a_home_that_nobody_serves_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -76,7 +76,7 @@ def failed(error: Exception) -> State[Any]:
 def test_a_failure_is_told_once_with_the_flow_and_the_reason(
     team: Team, run: Any, state: State[Any], reason: str
 ) -> None:
-    tell_end(drift, run, state)
+    tell_end(flow=drift, flow_run=run, state=state)
     assert team.bodies == [f'{{"text":"carloop drift: {reason}"}}']
 
 

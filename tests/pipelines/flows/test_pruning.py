@@ -205,3 +205,12 @@ def test_the_command_tells_by_kind_and_removes_only_when_it_is_told_to(home: Pat
     assert images(home) == 3
     assert json.loads(run("--yes", "--json"))["removed"]
     assert images(home) == 2
+
+
+@pytest.mark.parametrize("days", ["nan", "inf", "1e18", "36500.5", "-1"])
+def test_an_age_that_is_none_is_refused_in_a_sentence(days: str, home: Path) -> None:
+    result = CliRunner().invoke(prune_command, ["--home", str(home), "--yes", "--older-than", days])
+    assert result.exit_code == 2
+    assert "'--older-than'" in result.stderr
+    assert "36500" in result.stderr
+    assert images(home) == 3

@@ -1,5 +1,6 @@
 """Schedules in the project file: which are taken, and which are refused in a sentence."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -40,12 +41,36 @@ def test_what_is_no_cron_is_told_with_the_flow() -> None:
         check(learn={"cron": "0 25 * * *"})
 
 
+@pytest.mark.parametrize("cron", ["0 0 31 2 *", "0 0 30 2 1#5"])
+def test_a_cron_of_a_day_that_never_comes_is_told_with_the_flow(cron: str) -> None:
+    with pytest.raises(BadProject, match=rf"learn: cron {re.escape(cron)} is no schedule .*a moment that comes"):
+        check(learn={"cron": cron})
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"apart_minutes": float("inf")},
+        {"apart_minutes": 1e300},
+        {"learn": {"after_hours": float("inf")}},
+        {"learn": {"look_minutes": float("inf")}},
+    ],
+)
+def test_times_without_end_are_refused_with_the_project_file(settings: dict[str, Any]) -> None:
+    with pytest.raises(BadProject, match="less than or equal to"):
+        parse_project({"flows": settings}, where="carloop.yaml")
+
+
 @pytest.mark.parametrize(
     ("schedule", "told"),
     [
         ({}, "either cron: or every:"),
         ({"cron": "0 3 * * *", "every": "1d"}, "either cron: or every:"),
         ({"every": "often"}, "pattern"),
+        ({"cron": "* * * * * *"}, "has 6, not five, fields"),
+        ({"cron": "* * * * * * 2030"}, "has 7, not five, fields"),
+        ({"cron": "@daily"}, "has 1, not five, fields"),
+        ({"cron": ""}, "has 0, not five, fields"),
         ({"every": "1d", "timezone": "Mars/Base"}, "no time zone"),
     ],
 )

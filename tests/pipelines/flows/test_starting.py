@@ -78,6 +78,13 @@ def test_a_server_that_is_away_is_told_once_and_asked_again() -> None:
     assert told == ["carloop: CVAT is away"]
 
 
+def test_a_failure_that_nobody_foresaw_is_told_and_ends_no_looking() -> None:
+    told: list[str] = []
+    starter = Starter(lambda: waiting(jobs=1 // 0, images=0), lambda decision: None, SETTINGS, told.append)
+    assert starter.look(NOW) is None
+    assert told == ["carloop: cannot look what waits: ZeroDivisionError('integer division or modulo by zero')"]
+
+
 def test_a_woken_starter_looks_again() -> None:
     looked: list[int] = []
 
