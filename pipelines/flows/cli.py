@@ -60,8 +60,7 @@ def serve_(
     from rich.console import Console
 
     from pipelines.annotation.webhook import SECRET_VARIABLE
-    from pipelines.flows.running import forget_others, read_paused
-    from pipelines.flows.serving import end_orphans, only_server, own_server, point_at_own, require_named
+    from pipelines.flows.serving import only_server, own_server, point_at_own, require_named
     from pipelines.progress import Progress
     from pipelines.project import read_project
     from pipelines.services import PREFECT_VARIABLE
@@ -73,17 +72,11 @@ def serve_(
         _require_schedules(project)  # imports Prefect, whose folder in the home has to be there by then
         if is_ours:
             stack.enter_context(own_server(home, progress, port=port))
-            forget_others(home)
-            if left := end_orphans(home):
-                progress.say(f"{left} runs had been cut short")
         else:
             require_named()
-        from pipelines.flows.deployments import make_deployments  # Prefect reads its settings when it is imported
         from pipelines.flows.notifying import why_untold
 
-        paused = read_paused(home)
-        deployments = make_deployments(project.flows, project_path=project_path, home=home, paused=paused)
-        _write(deployments)
+        deployments = _deploy(project, project_path, home)
         if problem := why_untold(project.flows):
             progress.say(f"nobody is told of ends: {problem}")
         if webhook or (webhook is None and os.environ.get(SECRET_VARIABLE)):
@@ -104,10 +97,16 @@ def _require_schedules(project: "Project") -> None:
     check_schedules(project.flows, now=datetime.now(UTC))
 
 
-def _write(deployments: "list[Any]") -> None:
-    """Make them known to the server, so that a webhook that comes at once finds them."""
+def _deploy(project: "Project", project_path: Path, home: Path, **choices: Any) -> "list[Any]":
+    """Make the deployments known to the server, for a webhook that comes at once; what is paused stays so."""
+    from pipelines.flows.deployments import make_deployments
+    from pipelines.flows.running import read_paused
+
+    places: dict[str, Any] = {"project_path": project_path, "home": home}
+    deployments = make_deployments(project.flows, **places, paused=read_paused(home), **choices)
     for deployment in deployments:
         deployment.apply()
+    return deployments
 
 
 def _serve(deployments: "list[Any]", at_once: int) -> None:
@@ -134,9 +133,8 @@ def deploy_(pool: str, image: str | None, project_path: Path, home: Path, as_jso
     Workers find the project file and the home under the same paths, or on a share.
     """
     from pipelines.errors import BadProject
-    from pipelines.flows.deployments import make_deployments
     from pipelines.flows.notifying import why_untold
-    from pipelines.flows.running import read_paused, require_pool
+    from pipelines.flows.running import require_pool
     from pipelines.flows.serving import find_server
     from pipelines.output import show
     from pipelines.project import read_project
@@ -148,15 +146,7 @@ def deploy_(pool: str, image: str | None, project_path: Path, home: Path, as_jso
     if problem := why_untold(project.flows):
         raise BadProject(problem)
     variables = {"job_variables": {"image": image}} if image else {}
-    deployments = make_deployments(
-        project.flows,
-        project_path=project_path,
-        home=home,
-        paused=read_paused(home),
-        work_pool_name=pool,
-        **variables,
-    )
-    _write(deployments)
+    _deploy(project, project_path, home, work_pool_name=pool, **variables)
     show({"pool": pool, "deployed": list(_NAMES)}, as_json=as_json)
 
 

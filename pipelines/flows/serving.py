@@ -16,6 +16,7 @@ import requests
 from datasets.files import write_bytes
 from pipelines.children import GUARD, ROOT, listens, start_child
 from pipelines.errors import RunBusy, ServiceFailed
+from pipelines.flows.running import forget_others, read_deployments, told_by_prefect
 from pipelines.progress import Progress
 from pipelines.services import PREFECT_VARIABLE
 
@@ -48,7 +49,11 @@ def only_server(home: Path) -> Iterator[None]:
 
 @contextmanager
 def own_server(home: Path, progress: Progress, *, port: int) -> Iterator[None]:
-    """Prefect's server of this home, which ends with the block. Raises ServiceFailed."""
+    """Prefect's server of this home, which ends with the block; what a killed one left is put in order there.
+
+    Raises:
+        ServiceFailed: the port is taken, or it does not come up.
+    """
     if listens(port):
         raise ServiceFailed(f"something listens on port {port} already; choose another --port for Prefect's server")
     folder, url = home / "prefect", os.environ[PREFECT_VARIABLE]
@@ -60,6 +65,9 @@ def own_server(home: Path, progress: Progress, *, port: int) -> Iterator[None]:
             child.wait(lambda: _answers(url))
         write_bytes(folder / "address", url.encode())
         try:
+            forget_others(home)
+            if left := end_orphans(home):
+                progress.say(f"{left} runs had been cut short")
             yield
         finally:
             (folder / "address").unlink(missing_ok=True)
@@ -108,8 +116,6 @@ def end_orphans(home: Path) -> int:
     from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterState, FlowRunFilterStateType
     from prefect.client.schemas.objects import StateType
     from prefect.states import Crashed
-
-    from pipelines.flows.running import read_deployments, told_by_prefect
 
     running = FlowRunFilterStateType(any_=[StateType.RUNNING, StateType.PENDING, StateType.CANCELLING])
     ours = {deployment.id for deployment in read_deployments(home)}
